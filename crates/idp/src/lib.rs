@@ -1,0 +1,1 @@
+//! Begins and finishes a login somewhere else.

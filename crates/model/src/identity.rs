@@ -1,0 +1,155 @@
+//! Who logged in: the person, the session, and the object that get-identity answers (seed 003).
+
+use crate::{
+    AccountId, ClientId, CountryCode, EmailAddress, IdentityNonce, IdpId, Timestamp, UnixSeconds,
+    UserId,
+};
+use serde::{Deserialize, Serialize};
+use serde_json::{Map, Value};
+use std::net::IpAddr;
+
+/// The provider that vouched.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct IdpReference {
+    /// Its id.
+    pub id: IdpId,
+    /// Its type, `oidc` or `onetimepin`.
+    #[serde(rename = "type")]
+    pub kind: String,
+}
+
+/// Where a login came from.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Geo {
+    /// `None` without a country database.
+    pub country: Option<CountryCode>,
+}
+
+/// A group as the identity provider named it.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct GroupMembership {
+    /// The provider's id of the group; the name when there is no other.
+    pub id: String,
+    /// Its name.
+    pub name: String,
+}
+
+/// What is known of a person at login; frozen until the next (access-protocol §5.7, §9.3).
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Identity {
+    /// The subject at the identity provider.
+    pub id: String,
+    /// A name for people.
+    #[serde(default)]
+    pub name: String,
+    /// The address, as the provider confirmed it.
+    pub email: EmailAddress,
+    /// Authentication methods (RFC 8176).
+    #[serde(default)]
+    pub amr: Vec<String>,
+    /// Who vouched.
+    pub idp: IdpReference,
+    /// From where.
+    pub geo: Geo,
+    /// The person's id, the `sub` of tokens.
+    pub user_uuid: UserId,
+    /// The account.
+    pub account_id: AccountId,
+    /// When the person logged in (not when a token was issued).
+    pub iat: UnixSeconds,
+    /// The address the person logged in from.
+    pub ip: IpAddr,
+    /// Groups the provider named.
+    #[serde(default)]
+    pub groups: Vec<GroupMembership>,
+    /// Claims that the provider's configuration asked to keep.
+    #[serde(default)]
+    pub oidc_fields: Map<String, Value>,
+}
+
+/// A login session: one person, one browser, from login to logout.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Session {
+    /// Its handle, the `identity_nonce` of every token issued under it.
+    pub nonce: IdentityNonce,
+    /// Who.
+    pub identity: Identity,
+    /// When the global session ends.
+    pub expires_at: UnixSeconds,
+    /// When tokens issued under it end at the latest; not before `expires_at`.
+    pub tokens_until: UnixSeconds,
+}
+
+/// A person known to the account.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct User {
+    /// Stable for an account and address until the user is deleted (seed 003).
+    pub id: UserId,
+    /// The address.
+    pub email: EmailAddress,
+    /// A name for people.
+    #[serde(default)]
+    pub name: String,
+    /// When the user was first seen.
+    pub created_at: Timestamp,
+    /// When the user last changed.
+    pub updated_at: Timestamp,
+    /// The last time a login succeeded.
+    #[serde(default)]
+    pub last_successful_login: Option<Timestamp>,
+}
+
+impl Identity {
+    /// get-identity's answer for a person, every field of seed 003 present (access-protocol §5.7).
+    #[must_use]
+    pub fn to_json(&self) -> Value {
+        let mut object = blank(&self.account_id);
+        object.extend([
+            ("id".to_owned(), self.id.clone().into()),
+            ("name".to_owned(), self.name.clone().into()),
+            ("email".to_owned(), self.email.as_str().into()),
+            ("amr".to_owned(), self.amr.clone().into()),
+            ("idp".to_owned(), serde_json::to_value(&self.idp).unwrap_or_default()),
+            ("geo".to_owned(), serde_json::to_value(self.geo).unwrap_or_default()),
+            ("user_uuid".to_owned(), self.user_uuid.to_string().into()),
+            ("iat".to_owned(), self.iat.0.into()),
+            ("ip".to_owned(), self.ip.to_string().into()),
+            ("groups".to_owned(), serde_json::to_value(&self.groups).unwrap_or_default()),
+            ("oidc_fields".to_owned(), self.oidc_fields.clone().into()),
+            ("custom".to_owned(), self.oidc_fields.clone().into()),
+        ]);
+        Value::Object(object)
+    }
+
+    /// get-identity's answer for a service token: nobody logged in, and the token is named.
+    #[must_use]
+    pub fn of_service_token(account: &AccountId, token: &ClientId, iat: UnixSeconds) -> Value {
+        let mut object = blank(account);
+        object.extend([
+            ("common_name".to_owned(), token.as_str().into()),
+            ("service_token_id".to_owned(), token.as_str().into()),
+            ("service_token_status".to_owned(), true.into()),
+            ("iat".to_owned(), iat.0.into()),
+        ]);
+        Value::Object(object)
+    }
+}
+
+/// Every field of the object, saying that nothing is known.
+fn blank(account: &AccountId) -> Map<String, Value> {
+    let object = serde_json::json!({
+        "id": "", "name": "", "email": "", "amr": [], "idp": {"id": "", "type": ""}, "geo": {"country": null},
+        "user_uuid": "", "account_id": account.as_str(), "iat": 0, "ip": "", "auth_status": "NONE",
+        "common_name": "", "service_token_id": "", "service_token_status": false, "is_warp": false,
+        "is_gateway": false, "gateway_account_id": "", "device_id": "", "version": 2, "device_sessions": {},
+        "devicePosture": {}, "groups": [], "oidc_fields": {}, "saml_attributes": {}, "custom": {},
+        "mtls_auth": {"auth_status": "NONE", "cert_issuer_dn": "", "cert_issuer_ski": "", "cert_presented": false,
+            "cert_serial": ""},
+    });
+    match object {
+        Value::Object(map) => map,
+        Value::Null | Value::Bool(_) | Value::Number(_) | Value::String(_) | Value::Array(_) => {
+            Map::new()
+        }
+    }
+}

@@ -1,0 +1,85 @@
+//! The organization: settings of the whole team.
+
+use crate::{AudTag, GoDuration, TeamDomain, Timestamp};
+use serde::{Deserialize, Serialize};
+use serde_json::{Map, Value};
+
+/// How the login pages look.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct LoginDesign {
+    /// URL of a logo.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub logo_path: Option<String>,
+    /// CSS colour `#rgb` or `#rrggbb`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub background_color: Option<String>,
+    /// CSS colour `#rgb` or `#rrggbb`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub text_color: Option<String>,
+    /// Text above the form.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub header_text: Option<String>,
+    /// Text below the form.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub footer_text: Option<String>,
+}
+
+/// How often signing keys change.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct KeyRotation {
+    /// Days from one key to the next; 21 to 365.
+    pub key_rotation_interval_days: u16,
+}
+
+impl Default for KeyRotation {
+    fn default() -> Self {
+        Self { key_rotation_interval_days: 42 }
+    }
+}
+
+/// The team and its settings.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[expect(clippy::struct_excessive_bools, reason = "these are the switches of the contract")]
+pub struct Organization {
+    /// The team's name.
+    pub name: String,
+    /// The team domain; fixed by the configuration file.
+    pub auth_domain: TeamDomain,
+    /// The `aud` of global session tokens.
+    pub aud: AudTag,
+    /// Life of the global session; `None`: as long as the application's, else 24 h.
+    #[serde(default)]
+    pub session_duration: Option<GoDuration>,
+    /// Skip the choice of provider when there is only one.
+    #[serde(default)]
+    pub auto_redirect_to_identity: bool,
+    /// Refuse hostnames that have an origin and no application. On by default here (design §4).
+    #[serde(default = "on")]
+    pub deny_unmatched_requests: bool,
+    /// Zones exempt from the refusal.
+    #[serde(default)]
+    pub deny_unmatched_requests_exempted_zone_names: Vec<String>,
+    /// Service-token requests get 401 and 403, never a redirect or a cookie (access-protocol §8.4).
+    #[serde(default = "on")]
+    pub strict_service_token_auth: bool,
+    /// How the login pages look.
+    #[serde(default)]
+    pub login_design: LoginDesign,
+    /// The dashboard may not change anything.
+    #[serde(default)]
+    pub is_ui_read_only: bool,
+    /// Signing-key rotation.
+    #[serde(default)]
+    pub keys: KeyRotation,
+    /// Settings that are kept and echoed but change nothing here.
+    #[serde(default)]
+    pub presentation: Map<String, Value>,
+    /// When it was made.
+    pub created_at: Timestamp,
+    /// When it was last changed.
+    pub updated_at: Timestamp,
+}
+
+fn on() -> bool {
+    true
+}

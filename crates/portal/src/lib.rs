@@ -1,0 +1,1 @@
+//! The team domain: login, callback, authorized, logout, identity, certs.

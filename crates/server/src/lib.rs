@@ -1,0 +1,1 @@
+//! Reads settings, wires the parts, publishes snapshots, shuts down.

@@ -1,0 +1,1 @@
+//! Configuration compiled into one immutable table that is swapped whole.

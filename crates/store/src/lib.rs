@@ -1,0 +1,1 @@
+//! What is kept: one trait of domain calls, SQLite behind it.

@@ -1,0 +1,1 @@
+//! Mints, verifies and carries tokens.

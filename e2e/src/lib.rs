@@ -1,0 +1,1 @@
+//! Whole stories: what a person, a browser or a script sees of a running gateway.
