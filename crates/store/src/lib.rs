@@ -1,1 +1,24 @@
 //! What is kept: one trait of domain calls, SQLite behind it.
+//!
+//! [`Store`] is the seam: what the portal, the API and the server ask of whatever keeps their data. A call that
+//! returned `Ok` after writing would survive a power cut (security rule 31). The data path never comes here.
+
+mod api_token;
+mod change;
+mod error;
+mod filter;
+mod key;
+mod pending;
+mod revocation;
+mod sqlite;
+mod store;
+
+pub use api_token::ApiToken;
+pub use change::{AdminRecord, Change, RecordedChange};
+pub use error::{OpenError, StoreError};
+pub use filter::{Direction, EmailMatch, Is, Listing, RecordFilter, TrafficFilter, UserFilter};
+pub use key::StoredKey;
+pub use pending::{PendingKind, TryOutcome};
+pub use revocation::{Revocation, Revoked};
+pub use sqlite::SqliteStore;
+pub use store::{Intact, Store};

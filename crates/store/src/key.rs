@@ -1,0 +1,29 @@
+//! Signing keys as they are kept.
+
+use narthex_model::{Kid, UnixSeconds};
+use std::fmt;
+use zeroize::Zeroizing;
+
+/// A signing key as it leaves and enters the store; on disk the private half is sealed.
+#[derive(Clone, PartialEq, Eq)]
+pub struct StoredKey {
+    /// Its id.
+    pub kid: Kid,
+    /// The private key, PKCS #8 DER.
+    pub pkcs8: Zeroizing<Vec<u8>>,
+    /// The certificate published beside the public key.
+    pub certificate_pem: String,
+    /// When it was made.
+    pub created_at: UnixSeconds,
+    /// The first instant at which it signs.
+    pub active_from: UnixSeconds,
+}
+
+impl fmt::Debug for StoredKey {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("StoredKey")
+            .field("kid", &self.kid)
+            .field("active_from", &self.active_from)
+            .finish_non_exhaustive()
+    }
+}

@@ -1,0 +1,34 @@
+//! What waits to be taken once: login states, hand-over nonces, one-time PINs.
+
+/// Which kind of thing waits; a handle of one kind opens nothing of another.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum PendingKind {
+    /// A login under way at an identity provider.
+    Login,
+    /// A session on its way from the team domain to an application's host.
+    Handoff,
+    /// A one-time PIN that was sent.
+    Pin,
+}
+
+impl PendingKind {
+    #[expect(dead_code, reason = "the SQLite store uses it in the next commit")]
+    pub(crate) fn as_str(self) -> &'static str {
+        match self {
+            Self::Login => "login",
+            Self::Handoff => "handoff",
+            Self::Pin => "pin",
+        }
+    }
+}
+
+/// How a counted try was received.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum TryOutcome {
+    /// This is try number `n`, from 1 to the limit.
+    Allowed(u32),
+    /// The limit was reached before this try.
+    Exhausted,
+    /// There is nothing to try at: unknown, taken or expired.
+    Gone,
+}
