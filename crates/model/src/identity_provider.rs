@@ -2,7 +2,7 @@
 
 use crate::{IdpId, Secret, Timestamp, ZoneId};
 use serde::{Deserialize, Serialize};
-use serde_json::{Value, json};
+use serde_json::{Map, Value, json};
 use url::Url;
 
 /// Why a provider's configuration was refused.
@@ -49,6 +49,10 @@ pub struct OidcConfig {
     /// Kept for the contract; PKCE S256 is always used.
     #[serde(default)]
     pub pkce_enabled: Option<bool>,
+    /// What was written, letter for letter and without the secret, for the API to echo; filled by
+    /// [`IdpConfig::parse`].
+    #[serde(skip)]
+    pub written: Map<String, Value>,
 }
 
 fn default_scopes() -> Vec<String> {
@@ -73,8 +77,11 @@ impl IdpConfig {
         match kind {
             "onetimepin" => Ok(Self::OneTimePin),
             "oidc" => {
-                let config: OidcConfig = serde_json::from_value(config)
+                let mut written = config.as_object().cloned().unwrap_or_default();
+                written.retain(|name, value| name != "client_secret" && !value.is_null());
+                let mut config: OidcConfig = serde_json::from_value(config)
                     .map_err(|e| InvalidIdpConfig::Member(e.to_string()))?;
+                config.written = written;
                 for (name, url) in [
                     ("auth_url", &config.auth_url),
                     ("token_url", &config.token_url),
@@ -107,11 +114,17 @@ impl IdpConfig {
         }
     }
 
-    /// The `config` of the API, without secrets.
+    /// The `config` of the API, without secrets: defaults filled in, what was written as it was written.
     #[must_use]
     pub fn to_json(&self) -> Value {
         match self {
-            Self::Oidc(config) => serde_json::to_value(config).unwrap_or_default(),
+            Self::Oidc(config) => {
+                let mut object = serde_json::to_value(config).unwrap_or_default();
+                if let Some(object) = object.as_object_mut() {
+                    object.extend(config.written.clone());
+                }
+                object
+            }
             Self::OneTimePin => json!({}),
         }
     }
@@ -141,6 +154,28 @@ pub struct ScimConfig {
     /// Always off for now; the API refuses to switch it on.
     #[serde(default)]
     pub enabled: bool,
+    /// Take away the seat of a person whom the provider removed.
+    #[serde(default)]
+    pub seat_deprovision: bool,
+    /// End the sessions of a person whom the provider removed.
+    #[serde(default)]
+    pub user_deprovision: bool,
+    /// What a change of a person's groups does.
+    #[serde(default)]
+    pub identity_update_behavior: IdentityUpdate,
+}
+
+/// What happens when the provider reports a changed person (access-protocol §12.5).
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum IdentityUpdate {
+    /// Nothing until the next login.
+    #[default]
+    NoAction,
+    /// The user registry follows.
+    Automatic,
+    /// The person has to log in again.
+    Reauth,
 }
 
 /// A configured identity provider.
@@ -160,4 +195,40 @@ pub struct IdentityProvider {
     pub created_at: Timestamp,
     /// When it was last changed.
     pub updated_at: Timestamp,
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_configuration_echoes_what_was_written_but_no_secret() {
+        let written = json!({"client_id": "cid", "client_secret": "sec", "auth_url": "https://IdP.example.com",
+            "token_url": "https://idp.example.com/token", "certs_url": "https://idp.example.com/certs",
+            "prompt": "login", "email_claim_name": null});
+        let config = IdpConfig::parse("oidc", written).expect("a configuration");
+        assert_eq!(config.secret().map(Secret::expose), Some("sec"));
+        let echoed = json!({"client_id": "cid", "auth_url": "https://IdP.example.com",
+            "token_url": "https://idp.example.com/token", "certs_url": "https://idp.example.com/certs",
+            "scopes": ["openid", "email", "profile"], "claims": [], "pkce_enabled": null, "prompt": "login"});
+        assert_eq!(config.to_json(), echoed);
+        let again = IdpConfig::parse("oidc", config.to_json()).expect("what we write, we read");
+        assert_eq!(again.to_json(), echoed);
+    }
+
+    #[test]
+    fn near_misses_are_refused() {
+        let base = json!({"client_id": "c", "auth_url": "https://a/", "token_url": "https://t/", "certs_url": "https://c/"});
+        for (member, value) in [
+            ("auth_url", json!("http://a.example.com/")),
+            ("token_url", json!("file:///etc/passwd")),
+            ("certs_url", json!("not a URL")),
+            ("client_id", Value::Null),
+        ] {
+            let mut config = base.clone();
+            config[member] = value;
+            assert!(IdpConfig::parse("oidc", config).is_err(), "{member}");
+        }
+        assert!(matches!(IdpConfig::parse("saml", json!({})), Err(InvalidIdpConfig::NotYet(_))));
+    }
 }

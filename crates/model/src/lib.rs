@@ -43,7 +43,7 @@ pub use id::{
 };
 pub use identity::{Geo, GroupMembership, Identity, IdpReference, Session, User};
 pub use identity_provider::{
-    IdentityProvider, IdpConfig, InvalidIdpConfig, OidcConfig, ScimConfig,
+    IdentityProvider, IdentityUpdate, IdpConfig, InvalidIdpConfig, OidcConfig, ScimConfig,
 };
 pub use ingress::{IngressRule, InvalidService, OriginRequest, OriginService};
 pub use organization::{KeyRotation, LoginDesign, Organization};

@@ -2,6 +2,7 @@
 
 use crate::{AppId, GoDuration, PolicyId, RuleSet, Timestamp};
 use serde::{Deserialize, Serialize};
+use serde_json::{Map, Value};
 
 /// What a matching policy does (access-protocol §9.2).
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
@@ -48,6 +49,9 @@ pub struct Policy {
     /// The application it belongs to; `None` for a reusable policy.
     #[serde(default)]
     pub app: Option<AppId>,
+    /// Settings that are kept and echoed but change nothing here, such as `purpose_justification_prompt`.
+    #[serde(default)]
+    pub presentation: Map<String, Value>,
     /// When it was made.
     pub created_at: Timestamp,
     /// When it was last changed.
