@@ -1,1 +1,28 @@
-//! Begins and finishes a login somewhere else.
+//! Begins and finishes a login somewhere else: OpenID Connect providers and one-time PINs by mail.
+//!
+//! What comes out is an [`Assertion`] (what a provider vouched for) or an [`IdpError`]. Who may enter is
+//! decided elsewhere, and so is what a stranger gets to see of an error.
+
+mod assertion;
+mod error;
+mod mail;
+mod oidc;
+mod outbound;
+mod outbox;
+mod pin;
+mod pin_limits;
+mod pin_mail;
+mod providers;
+mod smtp;
+
+pub use assertion::Assertion;
+pub use error::IdpError;
+pub use mail::{Mail, MailError, Mailer};
+pub use oidc::{Begun, CallbackParams, PendingOidc};
+pub use outbound::{OutboundError, OutboundHttp, OutboundSettings};
+pub use outbox::{Outbox, PostedMail};
+pub use pin::{PIN_LIFETIME_SECONDS, PIN_TRIES, PendingPin, Pin, PinError};
+pub use pin_limits::{PinLimits, TooMany};
+pub use pin_mail::pin_mail;
+pub use providers::Providers;
+pub use smtp::SmtpMailer;
