@@ -1,0 +1,1 @@
+//! Proof that the decision let a request in.

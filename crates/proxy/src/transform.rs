@@ -1,0 +1,1 @@
+//! The request that an origin gets: fields removed, then added from the permit.

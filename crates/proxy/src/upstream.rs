@@ -1,0 +1,1 @@
+//! Origins: connections, pools and what is spoken over them.
