@@ -1,0 +1,26 @@
+# The two commands that a newcomer needs: `make run` and `make test`.
+
+.PHONY: help run test lint unit stories bench setup
+
+help:
+	@echo "make run    start a demo gateway on this machine and print the addresses to open"
+	@echo "make test   install what the tests need, then run all of them"
+	@echo "make bench  measure the gateway beside its peers and print a table"
+
+run: ; @deploy/prepare build && cargo build --quiet --locked --package narthex-server && exec target/debug/narthexd demo $(ARGS)
+
+test: ; @deploy/prepare build test && $(MAKE) --no-print-directory lint unit stories && echo "All tests passed."
+
+lint:
+	cargo fmt --all --check
+	cargo clippy --quiet --locked --workspace --all-targets -- -D warnings
+	deploy/advisories
+
+unit:
+	cargo test --quiet --locked --workspace
+
+stories:
+	cargo build --quiet --locked --package narthex-server
+	e2e/run
+
+bench: ; @deploy/prepare build bench && bench/run
