@@ -1,1 +1,25 @@
-//! Configuration compiled into one immutable table that is swapped whole.
+//! Configuration compiled into one immutable table that is swapped whole, and the two small tables that change
+//! faster: login sessions and revocations.
+//!
+//! [`Snapshot::compile`] is the only validation that a configuration passes: what does not compile changes nothing.
+//! The data path reads [`Live`] and never the store.
+
+#![allow(clippy::unimplemented, dead_code, reason = "the interface first, the bodies follow")]
+
+mod app;
+mod countries;
+mod fault;
+mod ingress;
+mod live;
+mod revocations;
+mod sessions;
+mod snapshot;
+
+pub use app::App;
+pub use countries::{Countries, CountriesError};
+pub use fault::{Fault, FaultAt, FaultCode};
+pub use ingress::Origin;
+pub use live::Live;
+pub use revocations::{LONGEST_TOKEN_SECONDS, Revocations};
+pub use sessions::Sessions;
+pub use snapshot::{Materials, Snapshot};

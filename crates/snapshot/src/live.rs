@@ -1,0 +1,34 @@
+//! What the data path reads: one of these for the process.
+
+use crate::{Revocations, Sessions, Snapshot};
+use arc_swap::ArcSwap;
+use std::sync::Arc;
+
+/// The configuration in force, the sessions and the revocations.
+#[derive(Debug)]
+pub struct Live {
+    /// The table compiled last.
+    pub snapshot: ArcSwap<Snapshot>,
+    /// Login sessions in force.
+    pub sessions: Sessions,
+    /// Revocations in force.
+    pub revocations: Revocations,
+}
+
+impl Live {
+    /// Starts with this snapshot, no sessions and no revocations.
+    #[must_use]
+    pub fn new(snapshot: Snapshot) -> Self {
+        let sessions = Sessions::new();
+        Self {
+            snapshot: ArcSwap::from_pointee(snapshot),
+            revocations: Revocations::new(sessions.clone()),
+            sessions,
+        }
+    }
+
+    /// Puts a new snapshot in force; requests under way keep the one they began with.
+    pub fn publish(&self, snapshot: Snapshot) {
+        self.snapshot.store(Arc::new(snapshot));
+    }
+}
