@@ -1,0 +1,21 @@
+//! Who visits: what the data path knows of a request before it hands it over.
+
+use narthex_model::{AppId, Authority, CountryCode, RayId};
+use std::net::IpAddr;
+
+/// A request's circumstances.
+#[derive(Clone, Debug)]
+pub struct Visit {
+    /// The client's address.
+    pub ip: IpAddr,
+    /// Its country, if a database says so.
+    pub country: Option<CountryCode>,
+    /// The request's id, shown on error pages and kept in records.
+    pub ray: RayId,
+    /// Host and port that were asked for, in canonical spelling.
+    pub host: Authority,
+    /// The canonical path.
+    pub path: String,
+    /// The application that host and path belong to, if any.
+    pub app: Option<AppId>,
+}
