@@ -12,7 +12,6 @@ pub enum PendingKind {
 }
 
 impl PendingKind {
-    #[expect(dead_code, reason = "the SQLite store uses it in the next commit")]
     pub(crate) fn as_str(self) -> &'static str {
         match self {
             Self::Login => "login",

@@ -25,3 +25,11 @@ pub struct Revocation {
     /// When the last token that it concerns has expired by itself and the revocation may be forgotten.
     pub until: UnixSeconds,
 }
+
+impl Revocation {
+    /// The end of one session.
+    #[must_use]
+    pub fn of_session(nonce: IdentityNonce, until: UnixSeconds) -> Self {
+        Self { what: Revoked::Session(nonce), at: until, until }
+    }
+}

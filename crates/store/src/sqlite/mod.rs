@@ -1,21 +1,238 @@
-//! The store on SQLite.
+//! The store on SQLite: two files in WAL mode, one for what is, one for what happened.
+//!
+//! This file is the table of contents; each group of calls has a file of its own. Times, ids and JSON are plain
+//! `BIGINT` and `TEXT`, and the statements stay in the subset that PostgreSQL shares, but for `migrate` and `open`.
 
-use crate::OpenError;
-use narthex_model::MasterKey;
-use std::path::Path;
+mod api_tokens;
+mod chain;
+mod configuration;
+mod database;
+mod directory;
+mod fault;
+mod keys;
+mod migrate;
+mod object;
+mod open;
+mod pendings;
+mod people;
+mod records;
+mod revocations;
+mod row;
+mod sessions;
+mod traffic;
+mod trail;
+
+use crate::{
+    AdminRecord, ApiToken, Change, Intact, Listing, PendingKind, RecordFilter, RecordedChange,
+    Revocation, Store, StoreError, StoredKey, TrafficFilter, TryOutcome, UserFilter,
+};
+use async_trait::async_trait;
+use database::Database;
+use narthex_model::{
+    AccessRecord, AccountId, ApiTokenId, Configuration, EmailAddress, Identity, IdentityNonce, Kid,
+    MasterKey, Revision, Session, TrafficCount, UnixSeconds, User, UserId,
+};
+use serde_json::Value;
 use std::sync::Arc;
 
-/// A data directory with its SQLite files, held by this process alone.
-pub struct SqliteStore(());
+/// A data directory with its SQLite files.
+pub struct SqliteStore {
+    /// What is: configuration, keys, people, sessions.
+    main: Database,
+    /// What happened: access records and traffic.
+    records: Database,
+    master: Arc<MasterKey>,
+    /// Held as long as the store is open; `None` for one that was opened beside another process.
+    _hold: Option<directory::Hold>,
+}
 
-impl SqliteStore {
-    /// Opens `path`, making what is missing; `records.db` lies beside it.
-    ///
-    /// # Errors
-    /// See [`OpenError`].
-    #[expect(clippy::unimplemented, reason = "the body follows in the next commit")]
-    #[expect(clippy::unused_async, reason = "the body follows in the next commit")]
-    pub async fn open(path: &Path, master: Arc<MasterKey>) -> Result<Self, OpenError> {
-        unimplemented!("opening {} with {master:?}", path.display())
+impl std::fmt::Debug for SqliteStore {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("SqliteStore").finish_non_exhaustive()
+    }
+}
+
+#[async_trait]
+impl Store for SqliteStore {
+    async fn account_id(&self) -> Result<AccountId, StoreError> {
+        configuration::account_id(&self.main).await
+    }
+
+    async fn load(&self) -> Result<(Revision, Configuration), StoreError> {
+        configuration::load(&self.main, &self.master).await
+    }
+
+    async fn commit(
+        &self,
+        expected: Revision,
+        changes: &[Change],
+        audit: &AdminRecord,
+    ) -> Result<Revision, StoreError> {
+        configuration::commit(&self.main, &self.master, expected, changes, audit).await
+    }
+
+    async fn recorded_changes(
+        &self,
+        limit: u32,
+        offset: u64,
+    ) -> Result<Listing<RecordedChange>, StoreError> {
+        trail::list(&self.main, limit, offset).await
+    }
+
+    async fn load_keys(&self) -> Result<Vec<StoredKey>, StoreError> {
+        keys::load(&self.main, &self.master).await
+    }
+
+    async fn put_key(&self, key: &StoredKey) -> Result<(), StoreError> {
+        keys::put(&self.main, &self.master, key).await
+    }
+
+    async fn delete_key(&self, kid: &Kid) -> Result<bool, StoreError> {
+        keys::delete(&self.main, kid).await
+    }
+
+    async fn user_for_login(
+        &self,
+        email: &EmailAddress,
+        name: &str,
+        now: UnixSeconds,
+    ) -> Result<User, StoreError> {
+        people::for_login(&self.main, email, name, now).await
+    }
+
+    async fn users(&self, filter: &UserFilter) -> Result<Listing<User>, StoreError> {
+        people::list(&self.main, filter).await
+    }
+
+    async fn user(&self, id: UserId) -> Result<Option<User>, StoreError> {
+        people::get(&self.main, id).await
+    }
+
+    async fn last_identity(&self, id: UserId) -> Result<Option<Identity>, StoreError> {
+        people::last_identity(&self.main, id).await
+    }
+
+    async fn delete_user(&self, id: UserId, until: UnixSeconds) -> Result<bool, StoreError> {
+        people::delete(&self.main, id, until).await
+    }
+
+    async fn put_session(&self, session: &Session) -> Result<(), StoreError> {
+        sessions::put(&self.main, session).await
+    }
+
+    async fn session(&self, nonce: &IdentityNonce) -> Result<Option<Session>, StoreError> {
+        sessions::get(&self.main, nonce).await
+    }
+
+    async fn live_sessions(&self, now: UnixSeconds) -> Result<Vec<Session>, StoreError> {
+        sessions::live(&self.main, now).await
+    }
+
+    async fn sessions_of(
+        &self,
+        user: UserId,
+        now: UnixSeconds,
+    ) -> Result<Vec<Session>, StoreError> {
+        sessions::of(&self.main, user, now).await
+    }
+
+    async fn end_session(
+        &self,
+        nonce: &IdentityNonce,
+        until: UnixSeconds,
+    ) -> Result<(), StoreError> {
+        revocations::put(&self.main, &Revocation::of_session(nonce.clone(), until)).await
+    }
+
+    async fn put_revocation(&self, revocation: &Revocation) -> Result<(), StoreError> {
+        revocations::put(&self.main, revocation).await
+    }
+
+    async fn revocations(&self, now: UnixSeconds) -> Result<Vec<Revocation>, StoreError> {
+        revocations::in_force(&self.main, now).await
+    }
+
+    async fn put_pending(
+        &self,
+        kind: PendingKind,
+        key: &[u8; 32],
+        body: &Value,
+        expires: UnixSeconds,
+    ) -> Result<(), StoreError> {
+        pendings::put(&self.main, &self.master, (kind, key), body, expires).await
+    }
+
+    async fn peek_pending(
+        &self,
+        kind: PendingKind,
+        key: &[u8; 32],
+        now: UnixSeconds,
+    ) -> Result<Option<Value>, StoreError> {
+        pendings::peek(&self.main, &self.master, (kind, key), now).await
+    }
+
+    async fn take_pending(
+        &self,
+        kind: PendingKind,
+        key: &[u8; 32],
+        now: UnixSeconds,
+    ) -> Result<Option<Value>, StoreError> {
+        pendings::take(&self.main, &self.master, (kind, key), now).await
+    }
+
+    async fn count_try(
+        &self,
+        kind: PendingKind,
+        key: &[u8; 32],
+        limit: u32,
+        now: UnixSeconds,
+    ) -> Result<TryOutcome, StoreError> {
+        pendings::count_try(&self.main, (kind, key), limit, now).await
+    }
+
+    async fn put_api_token(&self, token: &ApiToken) -> Result<(), StoreError> {
+        api_tokens::put(&self.main, token).await
+    }
+
+    async fn api_token_by_hash(&self, hash: &[u8; 32]) -> Result<Option<ApiToken>, StoreError> {
+        api_tokens::by_hash(&self.main, hash).await
+    }
+
+    async fn api_tokens(&self) -> Result<Vec<ApiToken>, StoreError> {
+        api_tokens::list(&self.main).await
+    }
+
+    async fn delete_api_token(&self, id: &ApiTokenId) -> Result<bool, StoreError> {
+        api_tokens::delete(&self.main, id).await
+    }
+
+    async fn append_records(&self, records: &[AccessRecord]) -> Result<(), StoreError> {
+        records::append(&self.records, &self.master, records).await
+    }
+
+    async fn records(&self, filter: &RecordFilter) -> Result<Vec<AccessRecord>, StoreError> {
+        records::list(&self.records, filter).await
+    }
+
+    async fn fold_traffic(&self, counts: &[TrafficCount]) -> Result<(), StoreError> {
+        traffic::fold(&self.records, counts).await
+    }
+
+    async fn traffic(&self, filter: &TrafficFilter) -> Result<Vec<TrafficCount>, StoreError> {
+        traffic::list(&self.records, filter).await
+    }
+
+    async fn verify_audit(&self) -> Result<Intact, StoreError> {
+        let changes = trail::verify(&self.main, &self.master).await?;
+        Ok(changes.and(records::verify(&self.records, &self.master).await?))
+    }
+
+    async fn health(&self) -> Result<(), StoreError> {
+        self.main.health().await?;
+        self.records.health().await
+    }
+
+    async fn forget_expired(&self, now: UnixSeconds) -> Result<u64, StoreError> {
+        sessions::forget_expired(&self.main, now).await
     }
 }
