@@ -70,6 +70,26 @@ pub enum Selector {
 }
 
 impl Selector {
+    /// The group that is referred to, if this is a reference.
+    #[must_use]
+    pub fn group(&self) -> Option<GroupId> {
+        match self {
+            Self::Group(id) => Some(*id),
+            Self::Everyone
+            | Self::Email(_)
+            | Self::EmailDomain(_)
+            | Self::Ip(_)
+            | Self::Geo(_)
+            | Self::ServiceToken(_)
+            | Self::AnyValidServiceToken
+            | Self::Certificate
+            | Self::CommonName(_)
+            | Self::LoginMethod(_)
+            | Self::AuthMethod(_)
+            | Self::OidcClaim { .. } => None,
+        }
+    }
+
     /// Whether the answer depends on who logged in; such selectors may not stand in bypass and service-auth
     /// policies (access-protocol §9.2). `Everyone` counts as not: it is allowed in a bypass policy.
     #[must_use]

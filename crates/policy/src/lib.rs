@@ -3,19 +3,25 @@
 //! Every selector answers yes, no or unknown; one evaluator serves the request path ([`PolicyList::before_login`],
 //! [`PolicyList::after_login`]), the question whether a login could help ([`PolicyList::could_admit`]) and the
 //! explanation of a decision ([`PolicyList::explain`]).
-
-#![allow(clippy::unimplemented, dead_code, reason = "the interface first, the bodies follow")]
+//!
+//! Unknown always counts against the caller: a policy that admits needs a certain yes, one that refuses is content
+//! with "perhaps", and an `exclude` that may hold excludes.
 
 mod answer;
+mod connection;
 mod facts;
 mod fault;
+mod finding;
 mod groups;
 mod list;
+mod person;
 mod policy;
 mod reason;
+mod rules;
+mod selector;
 
 pub use facts::{CertificateFact, Facts, Person};
-pub use fault::PolicyFault;
+pub use fault::{PolicyFault, PolicyFaultKind};
 pub use groups::Groups;
 pub use list::{Admission, Admitted, Outcome, PolicyList, Refusal};
 pub use policy::CompiledPolicy;

@@ -1,7 +1,9 @@
 //! The policies of one application, in order, and the decision they take (access-protocol §9.3).
 
-use crate::{CompiledPolicy, Facts, Groups, PolicyFault, Reason};
-use narthex_model::{Group, GroupId, Policy};
+use crate::answer::Answer;
+use crate::person::is_present;
+use crate::{CompiledPolicy, Facts, Groups, PolicyFault, Reason, reason};
+use narthex_model::{Decision, Group, GroupId, Policy};
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
@@ -70,44 +72,81 @@ impl PolicyList {
         Self { policies: policies.into() }
     }
 
-    /// The first Bypass or Service Auth policy that matches, in list order.
+    /// The first Bypass or Service Auth policy that matches, in list order. Who asks does not matter here.
     #[must_use]
     pub fn before_login(&self, facts: &Facts<'_>) -> Option<Admission> {
-        let _ = facts;
-        unimplemented!()
+        self.policies.iter().enumerate().find_map(|(place, policy)| {
+            let how = match policy.decision() {
+                Decision::Bypass => Admitted::Bypass,
+                Decision::NonIdentity => Admitted::ServiceAuth,
+                Decision::Allow | Decision::Deny => return None,
+            };
+            let holds = policy.answer(facts, Answer::Unknown) == Answer::Yes;
+            holds.then_some(Admission { how, policy: place })
+        })
     }
 
-    /// The first Allow or Deny policy that matches, in list order; a refusal when none does.
+    /// The first Allow or Deny policy that matches, in list order; a refusal when none does. An Allow policy admits
+    /// only somebody who has logged in, whatever its rules ask.
     #[must_use]
     pub fn after_login(&self, facts: &Facts<'_>) -> Outcome {
-        let _ = facts;
-        unimplemented!()
+        for (place, policy) in self.policies.iter().enumerate() {
+            match policy.decision() {
+                Decision::Allow => {
+                    if allows(policy, facts, Answer::Unknown) == Answer::Yes {
+                        return Outcome::Admit(Admission { how: Admitted::Allow, policy: place });
+                    }
+                }
+                Decision::Deny => {
+                    if policy.answer(facts, Answer::Unknown) != Answer::No {
+                        return Outcome::Refuse(Refusal::DeniedBy(place));
+                    }
+                }
+                Decision::Bypass | Decision::NonIdentity => {}
+            }
+        }
+        Outcome::Refuse(Refusal::NothingMatches)
     }
 
     /// Whether a login could still lead to an admission: some Allow policy could match once more is known of the
-    /// person, and no Deny policy before it is certain to match. Facts of the connection stay as they are.
+    /// person, and no Deny policy before it is certain to match. Facts of the connection stay as they are; an
+    /// unknown country stays unknown, since no login tells it (access-protocol §3.1 row 9).
     #[must_use]
     pub fn could_admit(&self, facts: &Facts<'_>) -> bool {
-        let _ = facts;
-        unimplemented!()
+        for policy in &self.policies {
+            match policy.decision() {
+                Decision::Allow => {
+                    if allows(policy, facts, Answer::Yes) == Answer::Yes {
+                        return true;
+                    }
+                }
+                Decision::Deny => {
+                    if policy.answer(facts, Answer::No) != Answer::No {
+                        return false;
+                    }
+                }
+                Decision::Bypass | Decision::NonIdentity => {}
+            }
+        }
+        false
     }
 
     /// Whether there is an Allow policy at all.
     #[must_use]
     pub fn has_allow(&self) -> bool {
-        unimplemented!()
+        self.policies.iter().any(|p| p.decision() == Decision::Allow)
     }
 
     /// Whether there is a Service Auth policy.
     #[must_use]
     pub fn has_service_auth(&self) -> bool {
-        unimplemented!()
+        self.policies.iter().any(|p| p.decision() == Decision::NonIdentity)
     }
 
     /// Whether there is a Bypass policy.
     #[must_use]
     pub fn has_bypass(&self) -> bool {
-        unimplemented!()
+        self.policies.iter().any(|p| p.decision() == Decision::Bypass)
     }
 
     /// The policy at `index`, as [`Admission`] and [`Refusal`] name it.
@@ -127,7 +166,15 @@ impl PolicyList {
     /// has logged in and [`Self::could_admit`] said no, pass `Outcome::Refuse(Refusal::NothingMatches)`.
     #[must_use]
     pub fn explain(&self, facts: &Facts<'_>, outcome: &Outcome) -> Reason {
-        let _ = (facts, outcome);
-        unimplemented!()
+        match outcome {
+            Outcome::Admit(Admission { how: _, policy }) => reason::admitted(self, *policy, facts),
+            Outcome::Refuse(Refusal::DeniedBy(policy)) => reason::denied(self, *policy, facts),
+            Outcome::Refuse(Refusal::NothingMatches) => reason::nothing_matches(self, facts),
+        }
     }
+}
+
+/// Whether an Allow policy admits: its rules hold and somebody has logged in.
+pub(crate) fn allows(policy: &CompiledPolicy, facts: &Facts<'_>, unlearned: Answer) -> Answer {
+    is_present(policy.asked(facts, unlearned)).min(policy.answer(facts, unlearned))
 }

@@ -1,6 +1,10 @@
 //! One policy, compiled.
 
-use crate::{Groups, PolicyFault};
+use crate::answer::Answer;
+use crate::fault::RuleFault;
+use crate::rules::Rules;
+use crate::selector::Asked;
+use crate::{Facts, Groups, PolicyFault};
 use narthex_model::{Decision, GoDuration, Policy, PolicyId};
 use std::sync::Arc;
 
@@ -8,6 +12,8 @@ use std::sync::Arc;
 #[derive(Debug)]
 pub struct CompiledPolicy {
     source: Arc<Policy>,
+    rules: Rules,
+    groups: Groups,
 }
 
 impl CompiledPolicy {
@@ -17,8 +23,23 @@ impl CompiledPolicy {
     /// [`PolicyFault`] when it includes nothing, refers to a missing group, or is a bypass or Service Auth policy
     /// that asks who somebody is, also through a group (access-protocol §9.2).
     pub fn compile(policy: &Arc<Policy>, groups: &Groups) -> Result<Self, PolicyFault> {
-        let _ = (policy, groups);
-        unimplemented!()
+        let in_policy = |fault: RuleFault| fault.in_policy(policy.id);
+        let rules = Rules::compile(&policy.rules, groups).map_err(in_policy)?;
+        let machine_only = match policy.decision {
+            Decision::Bypass | Decision::NonIdentity => true,
+            Decision::Allow | Decision::Deny => false,
+        };
+        if let Some(rule) = rules.asks_identity().filter(|_| machine_only) {
+            return Err(in_policy(RuleFault::invalid(
+                pointer_to(rule),
+                format!(
+                    "a {} policy decides before anybody logs in and cannot ask {rule}; remove that rule, or make the \
+                     decision allow",
+                    policy.decision.as_str()
+                ),
+            )));
+        }
+        Ok(Self { source: Arc::clone(policy), rules, groups: groups.clone() })
     }
 
     /// Its id.
@@ -50,4 +71,23 @@ impl CompiledPolicy {
     pub fn source(&self) -> &Arc<Policy> {
         &self.source
     }
+
+    pub(crate) fn groups(&self) -> &Groups {
+        &self.groups
+    }
+
+    pub(crate) fn asked<'a>(&self, facts: &'a Facts<'a>, unlearned: Answer) -> Asked<'a> {
+        Asked { facts, decision: self.source.decision, unlearned }
+    }
+
+    /// Whether the rules hold, where `unlearned` stands for what a login would teach.
+    pub(crate) fn answer(&self, facts: &Facts<'_>, unlearned: Answer) -> Answer {
+        self.rules.answer(self.asked(facts, unlearned))
+    }
+}
+
+/// `include[0] …` as a JSON pointer, `/include/0`.
+fn pointer_to(rule: &str) -> String {
+    let place = rule.split_once(']').map_or("", |(place, _)| place);
+    format!("/{}", place.replace('[', "/"))
 }
