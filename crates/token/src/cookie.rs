@@ -1,9 +1,6 @@
 //! Reading `Cookie` fields (RFC 6265 §4.2): bounded, without allocation, byte-exact for what is passed on.
-//!
-//! The first [`MAX_COOKIES`] pairs of a request are read, over all its `Cookie` fields (HTTP/2 sends several).
-#![expect(clippy::unimplemented, reason = "the interface comes first; the bodies follow")]
 
-/// Pairs read in one request; the rest is not looked at (security §3).
+/// Pairs read in one request, over all its `Cookie` fields; the rest is not looked at (security §3).
 pub const MAX_COOKIES: usize = 100;
 
 /// `CF_Authorization` values tried in one request (security §3).
@@ -21,27 +18,38 @@ pub const SESSION: &str = "CF_Session";
 /// One pair as it was sent.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Pair<'a> {
-    /// The name, surrounding white space removed.
+    /// The name, without the white space around it.
     pub name: &'a [u8],
-    /// The value, surrounding white space removed; quotes belong to it. Empty when there was no `=`.
+    /// The value, without the white space around it; quotes belong to it. Empty when there was no `=`.
     pub value: &'a [u8],
-    /// The pair as it was sent, between the semicolons.
+    /// The whole pair, without the white space around it.
     pub raw: &'a [u8],
 }
 
-/// The pairs of all `Cookie` fields of a request, at most [`MAX_COOKIES`].
-pub fn pairs<'a>(fields: impl IntoIterator<Item = &'a [u8]>) -> impl Iterator<Item = Pair<'a>> {
-    let _ = fields.into_iter();
-    std::iter::empty()
+impl<'a> Pair<'a> {
+    fn of(raw: &'a [u8]) -> Self {
+        let raw = trim(raw);
+        match memchr::memchr(b'=', raw) {
+            Some(at) => Self { name: trim(&raw[..at]), value: trim(&raw[at + 1..]), raw },
+            None => Self { name: raw, value: &[], raw },
+        }
+    }
 }
 
-/// The values of all cookies called `name`, in the order they were sent; what is not visible ASCII is left out.
+/// All pairs of the `Cookie` fields of a request (HTTP/2 sends several), in the order they were sent.
+pub fn pairs<'a>(fields: impl IntoIterator<Item = &'a [u8]>) -> impl Iterator<Item = Pair<'a>> {
+    fields.into_iter().flat_map(split).map(Pair::of)
+}
+
+/// The values of the cookies called `name` among the first [`MAX_COOKIES`], in the order they were sent.
+/// Values that are not visible ASCII are left out: none of ours is such.
 pub fn named<'a>(
     fields: impl IntoIterator<Item = &'a [u8]>,
-    name: &str,
+    name: &'static str,
 ) -> impl Iterator<Item = &'a str> {
-    let _ = (fields.into_iter(), name);
-    std::iter::empty()
+    let ours = pairs(fields).take(MAX_COOKIES).filter(move |pair| pair.name == name.as_bytes());
+    ours.filter(|pair| pair.value.iter().all(u8::is_ascii_graphic))
+        .filter_map(|pair| std::str::from_utf8(pair.value).ok())
 }
 
 /// The `CF_Authorization` values to try, at most [`MAX_CANDIDATES`]: path applications and cookies planted by a
@@ -49,18 +57,125 @@ pub fn named<'a>(
 pub fn token_candidates<'a>(
     fields: impl IntoIterator<Item = &'a [u8]>,
 ) -> impl Iterator<Item = &'a str> {
-    let _ = fields.into_iter();
-    std::iter::empty()
+    named(fields, AUTHORIZATION).take(MAX_CANDIDATES)
 }
 
-/// Writes the `Cookie` field for the origin into `out`: every pair as it was sent, except `CF_Authorization`,
-/// `CF_Binding` and `CF_AppSession`, then `CF_Authorization` with `token` when there is one.
-/// `out` stays empty when no cookie is left.
+/// Appends to `out` the `Cookie` field for the origin: every pair as it was sent, without `CF_Binding` and
+/// `CF_AppSession`, and with `token` as the only `CF_Authorization` (access-protocol §6.1, §6.2).
+///
+/// Without a `token` what the client sent as `CF_Authorization` stays: the origin has to verify it anyhow.
+/// Nothing is appended when no cookie is left.
 pub fn write_for_origin<'a>(
     fields: impl IntoIterator<Item = &'a [u8]>,
     token: Option<&str>,
     out: &mut Vec<u8>,
 ) {
-    let _ = (fields.into_iter(), token, out);
-    unimplemented!()
+    let start = out.len();
+    let mut append = |parts: [&[u8]; 3]| {
+        if out.len() > start {
+            out.extend_from_slice(b"; ");
+        }
+        parts.iter().for_each(|part| out.extend_from_slice(part));
+    };
+    for pair in pairs(fields).filter(|pair| !pair.raw.is_empty()) {
+        let replaced = token.is_some() && pair.name == AUTHORIZATION.as_bytes();
+        let ours = pair.name == BINDING.as_bytes() || pair.name == APP_SESSION.as_bytes();
+        if !replaced && !ours {
+            append([pair.raw, b"", b""]);
+        }
+    }
+    if let Some(token) = token {
+        append([AUTHORIZATION.as_bytes(), b"=", token.as_bytes()]);
+    }
+}
+
+/// The pieces of `field` between semicolons.
+fn split(field: &[u8]) -> impl Iterator<Item = &[u8]> {
+    let mut start = 0;
+    let ends = memchr::memchr_iter(b';', field).chain(std::iter::once(field.len()));
+    ends.map(move |end| {
+        let piece = &field[start..end];
+        start = end + 1;
+        piece
+    })
+}
+
+/// Without spaces and tabs at either end.
+fn trim(mut text: &[u8]) -> &[u8] {
+    while let [b' ' | b'\t', rest @ ..] | [rest @ .., b' ' | b'\t'] = text {
+        text = rest;
+    }
+    text
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn candidates<'a>(fields: &[&'a str]) -> Vec<&'a str> {
+        token_candidates(fields.iter().map(|field| field.as_bytes())).collect()
+    }
+
+    #[test]
+    fn every_candidate_is_found_and_nothing_else() {
+        for (fields, want) in [
+            (&["CF_Authorization=a.b.c"][..], &["a.b.c"][..]),
+            (&["x=1; CF_Authorization=a; y=2; CF_Authorization=b"], &["a", "b"]),
+            (&["x=1", "CF_Authorization=a", "CF_Authorization=b"], &["a", "b"]),
+            (&["x=1;CF_Authorization=a;y"], &["a"]),
+            (&["  CF_Authorization \t=\t a  ;"], &["a"]),
+            (&["CF_Authorization=a=b="], &["a=b="]),
+            (&["CF_Authorization=\"a\""], &["\"a\""]),
+            (&["CF_Authorization"], &[""]),
+            (&["CF_Authorization="], &[""]),
+            (&[], &[]),
+            (&["", ";", ";;; ;", "=", "=a"], &[]),
+            (
+                &[
+                    "cf_authorization=a; CF_AUTHORIZATION=b; CF_Authorization2=c; xCF_Authorization=d",
+                ],
+                &[],
+            ),
+            (&["x=\"CF_Authorization=a\"; y=CF_Authorization=b"], &[]),
+            (&["$Version=1; $Path=/; CF_Authorization=a"], &["a"]),
+            (&["CF_Authorization=a b; CF_Authorization=é; CF_Authorization=\u{1}"], &[]),
+            (&["CF_Authorization=a,CF_Authorization=b"], &["a,CF_Authorization=b"]),
+        ] {
+            assert_eq!(candidates(fields), want, "{fields:?}");
+        }
+        let bytes: &[u8] = b"a=\xff\xfe; \x00=\x00; CF_Authorization=ok; CF_Authorization=\xff";
+        assert_eq!(token_candidates([bytes]).collect::<Vec<_>>(), ["ok"]);
+    }
+
+    #[test]
+    fn what_is_read_is_bounded() {
+        let many = "CF_Authorization=a; ".repeat(500);
+        assert_eq!(candidates(&[&many]).len(), MAX_CANDIDATES);
+        let behind = |before: usize| format!("{}CF_Authorization=a", "x=1; ".repeat(before));
+        assert_eq!(candidates(&[&behind(MAX_COOKIES - 1)]), ["a"]);
+        assert!(candidates(&[&behind(MAX_COOKIES)]).is_empty());
+        assert!(
+            candidates(&[&";".repeat(100), "CF_Authorization=a"]).is_empty(),
+            "empty ones count"
+        );
+    }
+
+    #[test]
+    fn the_origin_gets_one_token_and_the_rest_as_it_was() {
+        let origin = |fields: &[&str], token| {
+            let mut out = Vec::new();
+            write_for_origin(fields.iter().map(|f| f.as_bytes()), token, &mut out);
+            String::from_utf8(out).unwrap()
+        };
+        let sent =
+            "a=1;  b = \"x y\" ; CF_Binding=s; CF_AppSession=n; flag; CF_Authorization=old; é=ü";
+        let kept = "a=1; b = \"x y\"; flag";
+        assert_eq!(origin(&[sent], Some("new")), format!("{kept}; é=ü; CF_Authorization=new"));
+        assert_eq!(origin(&[sent], None), format!("{kept}; CF_Authorization=old; é=ü"));
+        assert_eq!(origin(&["a=1", "b=2"], None), "a=1; b=2");
+        assert_eq!(origin(&[], Some("new")), "CF_Authorization=new");
+        assert_eq!(origin(&["CF_Binding=s; ;"], None), "");
+        let late = format!("{}CF_Binding=s", "x=1; ".repeat(500));
+        assert!(!origin(&[&late], None).contains("CF_Binding"), "removed wherever it stands");
+    }
 }
