@@ -60,18 +60,14 @@ pub enum TokenError {
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum KeyError {
     /// The private key does not parse, or its parts do not fit together.
-    #[error(
-        "signing key {kid} is damaged ({why}); restore it from a backup, or delete it and rotate"
-    )]
+    #[error("signing key {kid} is damaged; restore it from a backup, or delete it and rotate")]
     Damaged {
         /// Which key.
         kid: Kid,
-        /// What is wrong with it.
-        why: &'static str,
     },
     /// The key is not one that we would make.
-    #[error("signing key {kid} is too weak: at least 2048 bits and the exponent 65537 are needed")]
-    Weak {
+    #[error("signing key {kid} is not RSA-2048 with the exponent 65537; delete it and rotate")]
+    Unsuitable {
         /// Which key.
         kid: Kid,
     },
