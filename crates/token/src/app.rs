@@ -1,6 +1,8 @@
 //! What `CF_Authorization` holds on an application's host: a person's or a machine's token.
 
-use crate::{MachineToken, PersonToken};
+use crate::members::Members;
+use crate::standing::{Expected, Standing};
+use crate::{MachineToken, PersonToken, TokenError};
 use narthex_model::{AudTag, UnixSeconds};
 
 /// A verified token of type `app`.
@@ -13,6 +15,17 @@ pub enum AppToken {
 }
 
 impl AppToken {
+    /// Reads claims whose signature has been checked. A machine's `sub` is empty, a person's is a UUID.
+    pub(crate) fn read(mut members: Members, expected: &Expected<'_>) -> Result<Self, TokenError> {
+        let standing = Standing::of(&mut members, expected)?;
+        let sub = members.text("sub")?;
+        if sub.is_empty() {
+            MachineToken::read(members, standing).map(Self::Machine)
+        } else {
+            PersonToken::read(members, standing, sub).map(Self::Person)
+        }
+    }
+
     /// The application it was minted for.
     #[must_use]
     pub fn aud(&self) -> &AudTag {

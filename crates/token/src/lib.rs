@@ -7,11 +7,15 @@
 //! Nothing here fetches a key, reads a clock or keeps a secret it can do without.
 
 mod app;
+mod certs;
 pub mod cookie;
+mod digest;
 mod discovery;
 mod error;
+mod header;
 mod key;
 mod machine;
+mod members;
 mod meta;
 mod org;
 mod payload;
@@ -19,6 +23,7 @@ mod person;
 mod ring;
 mod schedule;
 pub mod set_cookie;
+mod standing;
 mod verify;
 
 pub use app::AppToken;

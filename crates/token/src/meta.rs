@@ -3,7 +3,13 @@
 //! A stranger holds this token, and its `aud` is the application's. It therefore carries no `iss`, so that an origin
 //! that checks signature, issuer, audience and expiry, as seed 003 tells it to, never takes it for an application token.
 
+use crate::TokenError;
+use crate::digest::Sha256Hex;
+use crate::members::Members;
+use crate::payload::{Payload, sealed};
+use crate::standing::{Expected, Standing};
 use narthex_model::{AudTag, ClientId, CountryCode, Hostname, UnixSeconds};
+use serde::Serialize;
 use serde_json::Value;
 
 /// Type `meta`: facts about the request that was sent to the login page.
@@ -43,6 +49,69 @@ impl MetaToken {
         serde_json::json!({
             "cert_issuer_dn": "", "cert_serial": "", "cert_issuer_ski": "", "cert_presented": false,
             "common_name": "", "auth_status": "NONE",
+        })
+    }
+
+    /// Reads claims whose signature has been checked.
+    pub(crate) fn read(mut members: Members, expected: &Expected<'_>) -> Result<Self, TokenError> {
+        let standing = Standing::of(&mut members, expected)?;
+        let Standing { aud, iat, exp, .. } = standing.with_nbf()?;
+        Ok(Self {
+            aud,
+            hostname: members.parsed("hostname")?,
+            redirect_url: members.text("redirect_url")?,
+            iat,
+            exp,
+            service_token_status: members.flag("service_token_status")?,
+            service_token_id: members.optional("service_token_id")?,
+            auth_status: members.text("auth_status")?,
+            mtls_auth: members.object("mtls_auth")?.into(),
+            real_country: members.optional("real_country")?,
+            app_session_hash: members.parsed::<Sha256Hex>("app_session_hash")?.0,
+        })
+    }
+}
+
+#[derive(Serialize)]
+struct Wire<'a> {
+    #[serde(rename = "type")]
+    kind: &'static str,
+    aud: &'a str,
+    hostname: &'a str,
+    redirect_url: &'a str,
+    iat: UnixSeconds,
+    nbf: UnixSeconds,
+    exp: UnixSeconds,
+    service_token_status: bool,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    service_token_id: Option<&'a str>,
+    auth_status: &'a str,
+    is_warp: bool,
+    is_gateway: bool,
+    mtls_auth: &'a Value,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    real_country: Option<CountryCode>,
+    app_session_hash: &'a str,
+}
+
+impl sealed::Claims for MetaToken {
+    fn payload(&self, _issuer: &str) -> Payload {
+        Payload::whole(&Wire {
+            kind: "meta",
+            aud: self.aud.as_str(),
+            hostname: self.hostname.as_str(),
+            redirect_url: &self.redirect_url,
+            iat: self.iat,
+            nbf: self.iat,
+            exp: self.exp,
+            service_token_status: self.service_token_status,
+            service_token_id: self.service_token_id.as_ref().map(ClientId::as_str),
+            auth_status: &self.auth_status,
+            is_warp: false,
+            is_gateway: false,
+            mtls_auth: &self.mtls_auth,
+            real_country: self.real_country,
+            app_session_hash: &self.app_session_hash,
         })
     }
 }

@@ -1,21 +1,24 @@
 //! Claims on their way into a token.
 
-/// A compact JWS of ours is at most this long, because browsers keep cookies of about 4096 bytes including name
-/// and attributes (access-protocol §5.4).
+use crate::header::HEADER_CHARS;
+use serde::Serialize;
+use std::fmt;
+
+/// A compact JWS of a person is at most this long, because browsers keep cookies of about 4096 bytes including
+/// name and attributes (access-protocol §5.4).
 pub const MAX_MINTED_BYTES: usize = 3800;
+
+/// Characters of a signature by a key of 2048 bits.
+pub(crate) const SIGNATURE_CHARS: usize = 342;
+
+/// What the JSON of a payload may take so that the whole stays within [`MAX_MINTED_BYTES`].
+pub(crate) const PAYLOAD_BUDGET: usize =
+    (MAX_MINTED_BYTES - HEADER_CHARS - SIGNATURE_CHARS - 2) * 3 / 4;
 
 /// What a [`crate::KeyRing`] can sign. Sealed: the tokens of this crate are all there are.
 pub trait Claims: sealed::Claims {}
 
-/// A token, and what did not fit into it.
-#[derive(Clone, PartialEq, Eq)]
-pub struct Minted {
-    /// The compact JWS.
-    pub jwt: String,
-    /// Names of the `custom` members left out because the token would have been longer than
-    /// [`MAX_MINTED_BYTES`], the largest first.
-    pub dropped: Vec<String>,
-}
+impl<C: sealed::Claims> Claims for C {}
 
 pub(crate) mod sealed {
     /// The claims as JSON, in the order of the contract.
@@ -25,29 +28,38 @@ pub(crate) mod sealed {
     }
 }
 
+/// A token, and what did not fit into it.
+#[derive(Clone, PartialEq, Eq)]
+pub struct Minted {
+    /// The compact JWS.
+    pub jwt: String,
+    /// Names of the `custom` members left out because the token would have been longer than
+    /// [`MAX_MINTED_BYTES`], the largest first. get-identity still has them.
+    pub dropped: Vec<String>,
+}
+
+impl fmt::Debug for Minted {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self { jwt: _, dropped } = self;
+        f.debug_struct("Minted").field("dropped", dropped).finish_non_exhaustive()
+    }
+}
+
 /// Claims as JSON text.
 #[doc(hidden)]
-#[derive(Debug)]
-#[expect(dead_code, reason = "read by the ring, whose body follows")]
 pub struct Payload {
     pub(crate) json: Vec<u8>,
     pub(crate) dropped: Vec<String>,
 }
 
-macro_rules! later {
-    ($($token:ty),*) => { $(
-        impl Claims for $token {}
-        impl sealed::Claims for $token {
-            fn payload(&self, _issuer: &str) -> Payload {
-                Payload { json: Vec::new(), dropped: Vec::new() }
-            }
-        }
-    )* };
+impl Payload {
+    /// Claims that are never too long.
+    pub(crate) fn whole(claims: &impl Serialize) -> Self {
+        Self { json: json(claims), dropped: Vec::new() }
+    }
 }
-later!(
-    crate::PersonToken,
-    crate::MachineToken,
-    crate::OrgToken,
-    crate::MetaToken,
-    crate::MatchToken
-);
+
+/// Claims as JSON without white space.
+pub(crate) fn json(claims: &impl Serialize) -> Vec<u8> {
+    serde_json::to_vec(claims).expect("texts, numbers and JSON values always have a JSON form")
+}

@@ -1,19 +1,43 @@
 //! The keys in force: mints, opens, and publishes itself.
-#![expect(clippy::unimplemented, reason = "the interface comes first; the bodies follow")]
 
+use crate::payload::{SIGNATURE_CHARS, sealed};
+use crate::schedule::Stages;
+use crate::standing::Expected;
+use crate::verify::{PublicKey, Requirements, signed};
 use crate::{
-    AppToken, Claims, KeyError, MetaToken, Minted, OrgToken, PersonToken, SigningKey, TokenError,
+    AppToken, Claims, KeyError, MAX_TOKEN_BYTES, MetaToken, Minted, OrgToken, PersonToken,
+    SigningKey, TokenError, certs, header,
 };
+use base64::Engine;
+use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use narthex_model::{AudTag, Kid, TeamDomain, UnixSeconds};
+use std::fmt;
 use std::sync::Arc;
 
 /// The team's published keys at one instant; immutable. Make a new one when a key is added, retired or takes over.
 pub struct KeyRing {
+    issuer: Box<str>,
+    signer: Arc<SigningKey>,
+    /// The signer first, then the others from young to old.
+    published: Box<[Published]>,
     certs: String,
+    with_issuer: Requirements,
+    without_issuer: Requirements,
+    next_rotation: Option<UnixSeconds>,
+    changes_at: Option<UnixSeconds>,
+}
+
+/// A key as verification needs it.
+struct Published {
+    kid: Kid,
+    /// How every token signed by it begins: the header in base64url and a dot.
+    start: Box<str>,
+    key: PublicKey,
 }
 
 impl KeyRing {
-    /// The ring of `keys` at `now`: all of them verify and are published, the youngest that is active signs.
+    /// The ring of `keys` at `now`: the youngest that is active signs. All are published and verify, except those
+    /// whose overlap is over ([`crate::OVERLAP_SECONDS`]): a deletion that comes late lets nobody in.
     ///
     /// # Errors
     /// `NoneActive` when no key may sign yet, `Duplicate` when two have one id.
@@ -22,22 +46,42 @@ impl KeyRing {
         issuer: &TeamDomain,
         now: UnixSeconds,
     ) -> Result<Self, KeyError> {
-        let _ = (keys, issuer, now);
-        unimplemented!()
+        for (at, key) in keys.iter().enumerate() {
+            if keys[..at].iter().any(|other| other.kid() == key.kid()) {
+                return Err(KeyError::Duplicate { kid: key.kid().clone() });
+            }
+        }
+        let all: Vec<&Arc<SigningKey>> = keys.iter().collect();
+        let stages = Stages::of(&all, now);
+        let signer = Arc::clone(stages.signer.ok_or(KeyError::NoneActive)?);
+        let next = stages.next.iter().rev().map(|key| Arc::clone(key));
+        let others = next.chain(stages.kept.iter().map(|(key, _)| Arc::clone(key)));
+        let others: Vec<Arc<SigningKey>> = others.collect();
+        let next_rotation = stages.next.first().map(|key| key.active_from());
+        let first_retirement = stages.kept.iter().map(|(_, until)| *until).min();
+        Ok(Self {
+            issuer: issuer.issuer().into(),
+            published: std::iter::once(&signer).chain(&others).map(|key| publish(key)).collect(),
+            certs: certs::document(&signer, &others),
+            with_issuer: Requirements::issued_by(issuer.issuer()),
+            without_issuer: Requirements::without_issuer(),
+            next_rotation,
+            changes_at: next_rotation.into_iter().chain(first_retirement).min(),
+            signer,
+        })
     }
 
-    /// Signs `claims`, with `iss` (except where a stranger gets the token) and `type` added.
+    /// Signs `claims`, with their `type` and, except where a stranger gets the token, `iss` added.
     #[must_use]
     pub fn mint<C: Claims>(&self, claims: &C) -> String {
-        let _ = claims;
-        unimplemented!()
+        self.sign(&sealed::Claims::payload(claims, &self.issuer).json)
     }
 
     /// Signs a person's token and tells which `custom` members did not fit into [`crate::MAX_MINTED_BYTES`].
     #[must_use]
     pub fn mint_person(&self, token: &PersonToken) -> Minted {
-        let _ = token;
-        unimplemented!()
+        let payload = sealed::Claims::payload(token, &self.issuer);
+        Minted { jwt: self.sign(&payload.json), dropped: payload.dropped }
     }
 
     /// Opens an application token minted for `aud`.
@@ -50,8 +94,7 @@ impl KeyRing {
         aud: &AudTag,
         now: UnixSeconds,
     ) -> Result<AppToken, TokenError> {
-        let _ = (jwt, aud, now);
-        unimplemented!()
+        self.app(jwt, Some(aud), now)
     }
 
     /// Opens a token of any application: for get-identity and logout on the team domain.
@@ -59,8 +102,7 @@ impl KeyRing {
     /// # Errors
     /// As [`KeyRing::open_app`], without `Audience`.
     pub fn open_any_app(&self, jwt: &str, now: UnixSeconds) -> Result<AppToken, TokenError> {
-        let _ = (jwt, now);
-        unimplemented!()
+        self.app(jwt, None, now)
     }
 
     /// Opens a global session token of the organization `aud`.
@@ -73,8 +115,9 @@ impl KeyRing {
         aud: &AudTag,
         now: UnixSeconds,
     ) -> Result<OrgToken, TokenError> {
-        let _ = (jwt, aud, now);
-        unimplemented!()
+        let members = signed(jwt, self.key_of(jwt)?, &self.with_issuer)?;
+        let issuer = Some(&*self.issuer);
+        OrgToken::read(members, &Expected { kind: "org", issuer, aud: Some(aud), now })
     }
 
     /// Opens a meta token about the application `aud`.
@@ -87,8 +130,8 @@ impl KeyRing {
         aud: &AudTag,
         now: UnixSeconds,
     ) -> Result<MetaToken, TokenError> {
-        let _ = (jwt, aud, now);
-        unimplemented!()
+        let members = signed(jwt, self.key_of(jwt)?, &self.without_issuer)?;
+        MetaToken::read(members, &Expected { kind: "meta", issuer: None, aud: Some(aud), now })
     }
 
     /// The body of `/cdn-cgi/access/certs` (access-protocol §5.6).
@@ -100,24 +143,87 @@ impl KeyRing {
     /// The `iss` of every token.
     #[must_use]
     pub fn issuer(&self) -> &str {
-        unimplemented!()
+        &self.issuer
     }
 
     /// The key that signs.
     #[must_use]
     pub fn signer_kid(&self) -> &Kid {
-        unimplemented!()
+        self.signer.kid()
     }
 
     /// Since when it signs: `last_key_rotation_at` of the API.
     #[must_use]
     pub fn signing_since(&self) -> UnixSeconds {
-        unimplemented!()
+        self.signer.active_from()
     }
 
-    /// When the next published key takes over; make a new ring then. `None` while no next key is published.
+    /// When the next published key takes over; `None` while none is published.
     #[must_use]
     pub fn next_rotation(&self) -> Option<UnixSeconds> {
-        unimplemented!()
+        self.next_rotation
+    }
+
+    /// When [`KeyRing::of`] with the same keys would give another ring: a key takes over, or an overlap ends.
+    #[must_use]
+    pub fn changes_at(&self) -> Option<UnixSeconds> {
+        self.changes_at
+    }
+
+    fn app(
+        &self,
+        jwt: &str,
+        aud: Option<&AudTag>,
+        now: UnixSeconds,
+    ) -> Result<AppToken, TokenError> {
+        let members = signed(jwt, self.key_of(jwt)?, &self.with_issuer)?;
+        let issuer = Some(&*self.issuer);
+        AppToken::read(members, &Expected { kind: "app", issuer, aud, now })
+    }
+
+    /// The key that a token says it was signed with, once its length, parts and header are in order.
+    ///
+    /// Nothing is fetched: a key that is not in the ring does not exist.
+    fn key_of(&self, jwt: &str) -> Result<&PublicKey, TokenError> {
+        if jwt.len() > MAX_TOKEN_BYTES {
+            return Err(TokenError::TooLarge);
+        }
+        let mut dots = memchr::memchr_iter(b'.', jwt.as_bytes());
+        let (Some(first), Some(_), None) = (dots.next(), dots.next(), dots.next()) else {
+            return Err(TokenError::Malformed("not three parts"));
+        };
+        if let Some(published) = self.published.iter().find(|p| jwt.starts_with(&*p.start)) {
+            return Ok(&published.key);
+        }
+        let kid = header::kid(&jwt.as_bytes()[..first])?;
+        let published = self.published.iter().find(|p| p.kid == kid);
+        published.map(|p| &p.key).ok_or(TokenError::UnknownKey { kid })
+    }
+
+    fn sign(&self, payload: &[u8]) -> String {
+        let start = &self.published[0].start;
+        let room = start.len() + payload.len().div_ceil(3) * 4 + 1 + SIGNATURE_CHARS;
+        let mut jwt = String::with_capacity(room);
+        jwt.push_str(start);
+        URL_SAFE_NO_PAD.encode_string(payload, &mut jwt);
+        let signature = self.signer.sign(jwt.as_bytes());
+        jwt.push('.');
+        URL_SAFE_NO_PAD.encode_string(signature, &mut jwt);
+        jwt
+    }
+}
+
+fn publish(key: &SigningKey) -> Published {
+    let start = format!("{}.", header::written(key.kid())).into();
+    Published { kid: key.kid().clone(), start, key: PublicKey::of(key.public_der()) }
+}
+
+impl fmt::Debug for KeyRing {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let kids: Vec<&Kid> = self.published.iter().map(|p| &p.kid).collect();
+        f.debug_struct("KeyRing")
+            .field("issuer", &self.issuer)
+            .field("published", &kids)
+            .finish_non_exhaustive()
     }
 }
