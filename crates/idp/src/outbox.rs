@@ -77,3 +77,43 @@ impl Mailer for Outbox {
         Ok(())
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::sync::Arc;
+
+    fn mail(to: &str, subject: &str) -> Mail {
+        let to = to.parse().unwrap();
+        Mail { to, subject: subject.to_owned(), text: String::new(), html: String::new() }
+    }
+
+    #[tokio::test]
+    async fn keeps_the_last_hundred_in_order() {
+        let outbox = Outbox::new(Clock::manual(UnixSeconds(7)));
+        for n in 1..=103 {
+            outbox.send(mail("a@b.c", &n.to_string())).await.unwrap();
+        }
+        let list = outbox.list();
+        let ends = |m: &PostedMail| (m.number, m.mail.subject.clone(), m.at);
+        assert_eq!(list.len(), 100);
+        assert_eq!(list.first().map(ends), Some((4, "4".to_owned(), UnixSeconds(7))));
+        assert_eq!(list.last().map(ends), Some((103, "103".to_owned(), UnixSeconds(7))));
+    }
+
+    #[tokio::test]
+    async fn a_waiter_gets_the_next_mail_to_its_address() {
+        let outbox = Arc::new(Outbox::new(Clock::manual(UnixSeconds(7))));
+        let (one, two) = (mail("one@b.c", "old"), mail("two@b.c", "not mine"));
+        outbox.send(one.clone()).await.unwrap();
+        let seen = outbox.next_for(&one.to, 0).await.number;
+        let waiting = tokio::spawn({
+            let (outbox, to) = (outbox.clone(), one.to.clone());
+            async move { outbox.next_for(&to, seen).await.mail.subject }
+        });
+        tokio::task::yield_now().await;
+        outbox.send(two).await.unwrap();
+        outbox.send(mail("one@b.c", "new")).await.unwrap();
+        assert_eq!(waiting.await.unwrap(), "new");
+    }
+}
