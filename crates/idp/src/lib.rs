@@ -5,6 +5,8 @@
 
 mod assertion;
 mod error;
+mod fence;
+
 mod mail;
 mod oidc;
 mod outbound;
