@@ -1,6 +1,7 @@
 //! Verifiers that know nothing of this crate: what an origin does with the certs document (access-protocol §5.5).
 
 use crate::forge::{NOW, Team, aud, decode, discovery, meta, person};
+use aws_lc_rs::signature::{RSA_PKCS1_2048_8192_SHA256, UnparsedPublicKey};
 use jsonwebtoken::{Algorithm, DecodingKey, Validation};
 use narthex_token::MAX_MINTED_BYTES;
 use serde_json::{Value, json};
@@ -56,6 +57,10 @@ fn the_certificate_wraps_the_key_of_the_jwk() {
     let n = decode(certs["keys"][0]["n"].as_str().unwrap());
     assert_eq!(key.modulus, [&[0][..], &n].concat());
     assert_eq!(key.try_exponent(), Ok(65537));
+    let spki = certificate.public_key().raw;
+    let verifier = UnparsedPublicKey::new(&RSA_PKCS1_2048_8192_SHA256, spki);
+    let signature = &certificate.signature_value.data;
+    verifier.verify(certificate.tbs_certificate.as_ref(), signature).expect("self-signed");
     let validity = certificate.validity();
     assert!(validity.not_before.timestamp() < NOW.0);
     assert!(validity.not_after.timestamp() > NOW.0 + 2 * 365 * 86_400);
