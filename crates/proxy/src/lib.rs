@@ -1,14 +1,39 @@
 //! The data path, socket to application.
 //!
-//! The client's half: `listen tls peer target site authenticate permit refuse`. The origin's half: `transform
-//! upstream upgrade`. Between them stands the [`permit::Permit`], which only the decision can make and without which
-//! nothing is sent to an origin.
+//! The client's half: `listen tls peer target site permit refuse serve`. The origin's half: `transform upstream
+//! upgrade`. Between them stands the [`permit::Permit`], which only the decision can make and without which nothing
+//! is sent to an origin.
 
 #![allow(dead_code, reason = "the seam between the two halves first, the callers follow")]
 
+mod bearer;
 mod body;
+mod budget;
+mod credentials;
+mod errand;
+mod lane;
+mod leash;
+mod local_ca;
+mod machines;
+mod memo;
+mod meters;
+mod peer;
 mod permit;
+mod ray;
+mod recorder;
+mod settings;
+mod slots;
+mod source;
 mod target;
+mod tls;
+mod traffic;
 mod transform;
 mod upgrade;
 mod upstream;
+mod world;
+
+pub use errand::{Errand, Site, Visitor};
+pub use local_ca::{LocalCa, LocalCaError};
+pub use meters::{Meters, Reading};
+pub use settings::{Limits, LogRequests, Settings};
+pub use tls::{CertificateError, CertificateSource, ServerCertificate};

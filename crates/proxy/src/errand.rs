@@ -1,0 +1,155 @@
+//! Requests that the gateway answers itself, on their way to the control side and back.
+//!
+//! The control side runs on a runtime of its own behind a bounded queue. When the queue is full the answer is 503 at
+//! once: a slow database must not hold up the road.
+
+use crate::body::ClientBody;
+use bytes::{Bytes, BytesMut};
+use http::{Request, Response};
+use http_body::Body;
+use http_body_util::BodyExt;
+use narthex_model::{AppId, Authority, CountryCode, RayId};
+use std::net::IpAddr;
+use std::time::Duration;
+use tokio::sync::{mpsc, oneshot};
+
+/// Which of the gateway's own sites a request is for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Site {
+    /// The team domain.
+    Team,
+    /// The admin host.
+    Admin,
+    /// `/cdn-cgi/access/` on an application's host.
+    App,
+}
+
+/// What the data path knows of the request beyond its bytes.
+#[derive(Clone, Debug)]
+pub struct Visitor {
+    /// The client's address.
+    pub ip: IpAddr,
+    /// Its country, if a database says so.
+    pub country: Option<CountryCode>,
+    /// The request's id.
+    pub ray: RayId,
+    /// Host and port that were asked for, canonical.
+    pub host: Authority,
+    /// The canonical path.
+    pub path: String,
+    /// The application that the host's root belongs to, on [`Site::App`] and if there is one.
+    pub app: Option<AppId>,
+}
+
+/// One request for the control side. Dropping `reply` answers 503.
+#[derive(Debug)]
+pub struct Errand {
+    /// Which site.
+    pub site: Site,
+    /// The request: path and query canonical, body whole.
+    pub request: Request<Bytes>,
+    /// Who asks.
+    pub visitor: Visitor,
+    /// Where the answer goes.
+    pub reply: oneshot::Sender<Response<Bytes>>,
+}
+
+/// Why the control side gave no answer.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+pub(crate) enum NotRun {
+    /// The body is larger than the site takes.
+    #[error("the body is larger than {0} bytes")]
+    TooLarge(usize),
+    /// The body broke off or came too slowly.
+    #[error("the body did not arrive whole")]
+    Body,
+    /// The queue is full, or nobody takes from it.
+    #[error("the control side is busy or gone")]
+    Busy,
+    /// No answer in time.
+    #[error("the control side did not answer within {0:?}")]
+    Silent(Duration),
+}
+
+/// Hands a request over and waits for the answer, `patience` long.
+pub(crate) async fn run(
+    control: &mpsc::Sender<Errand>,
+    site: Site,
+    request: Request<ClientBody>,
+    visitor: Visitor,
+    most: usize,
+    patience: Duration,
+) -> Result<Response<Bytes>, NotRun> {
+    // A place in the queue is taken before the body is read, so that overload costs nobody an upload.
+    let place = control.try_reserve().map_err(|_| NotRun::Busy)?;
+    let (head, body) = request.into_parts();
+    let request = Request::from_parts(head, whole(body, most).await?);
+    let (reply, answer) = oneshot::channel();
+    place.send(Errand { site, request, visitor, reply });
+    match tokio::time::timeout(patience, answer).await {
+        Ok(Ok(response)) => Ok(response),
+        Ok(Err(_)) => Err(NotRun::Busy),
+        Err(_) => Err(NotRun::Silent(patience)),
+    }
+}
+
+/// The body in one piece.
+async fn whole(mut body: ClientBody, most: usize) -> Result<Bytes, NotRun> {
+    let expected = body.size_hint().lower();
+    if expected > most as u64 {
+        return Err(NotRun::TooLarge(most));
+    }
+    let mut gathered = BytesMut::new();
+    while let Some(frame) = body.frame().await {
+        let data = frame.map_err(|_| NotRun::Body)?.into_data().unwrap_or_default();
+        if gathered.len() + data.len() > most {
+            return Err(NotRun::TooLarge(most));
+        }
+        gathered.extend_from_slice(&data);
+    }
+    Ok(gathered.freeze())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn visitor() -> Visitor {
+        Visitor {
+            ip: "10.0.0.1".parse().unwrap(),
+            country: None,
+            ray: "0123456789abcdef".parse().unwrap(),
+            host: "access.test".parse().unwrap(),
+            path: "/".to_owned(),
+            app: None,
+        }
+    }
+
+    #[tokio::test]
+    async fn a_full_queue_answers_at_once() {
+        let (control, mut errands) = mpsc::channel(1);
+        let ask = || {
+            let request = Request::new(ClientBody::Empty);
+            run(&control, Site::Team, request, visitor(), 10, Duration::from_secs(5))
+        };
+        let first = tokio::spawn({
+            let control = control.clone();
+            async move {
+                let request = Request::new(ClientBody::Empty);
+                let patience = Duration::from_secs(5);
+                run(&control, Site::Team, request, visitor(), 10, patience)
+                    .await
+                    .map(|r| r.status())
+            }
+        });
+        while errands.is_empty() {
+            tokio::task::yield_now().await;
+        }
+        assert_eq!(ask().await.map(|_| ()), Err(NotRun::Busy));
+        let errand = errands.recv().await.unwrap();
+        errand.reply.send(Response::new(Bytes::new())).unwrap();
+        assert_eq!(first.await.unwrap(), Ok(http::StatusCode::OK));
+        drop(errands);
+        assert_eq!(ask().await.map(|_| ()), Err(NotRun::Busy));
+    }
+}

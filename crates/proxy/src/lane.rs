@@ -1,0 +1,121 @@
+//! Everything that one core's thread holds. Nothing of it is shared with other cores but what the settings and the
+//! world hold, so nothing on the road takes a lock.
+
+use crate::bearer::Bearers;
+use crate::budget::Budget;
+use crate::errand::Errand;
+use crate::machines::Machines;
+use crate::meters::{LaneMeters, Meters};
+use crate::ray::Rays;
+use crate::recorder::Recorder;
+use crate::settings::{Limits, LogRequests};
+use crate::slots::Slots;
+use crate::source::TrustedProxies;
+use crate::tls::Certificates;
+use crate::traffic::Traffic;
+use crate::world::World;
+use arc_swap::ArcSwap;
+use narthex_model::Clock;
+use narthex_snapshot::Live;
+use std::cell::{Cell, RefCell};
+use std::rc::Rc;
+use std::sync::Arc;
+use tokio::sync::{mpsc, watch};
+
+/// What all lanes are made from.
+pub(crate) struct Common {
+    pub(crate) live: Arc<Live>,
+    pub(crate) clock: Clock,
+    pub(crate) certificates: Arc<ArcSwap<Certificates>>,
+    pub(crate) limits: Limits,
+    pub(crate) trusted: TrustedProxies,
+    pub(crate) log: LogRequests,
+    pub(crate) control: mpsc::Sender<Errand>,
+    pub(crate) meters: Arc<Meters>,
+    /// True once the proxy is leaving.
+    pub(crate) leaving: watch::Receiver<bool>,
+    /// Where plain requests are sent to.
+    pub(crate) https_port: u16,
+    /// How many lanes there are; limits for the whole process are shared out among them.
+    pub(crate) lanes: usize,
+}
+
+/// One core.
+pub(crate) struct Lane {
+    pub(crate) common: Arc<Common>,
+    pub(crate) live: Arc<Live>,
+    pub(crate) clock: Clock,
+    pub(crate) bearers: Bearers,
+    pub(crate) machines: Machines,
+    pub(crate) traffic: Traffic,
+    pub(crate) recorder: Recorder,
+    pub(crate) rays: Rays,
+    pub(crate) slots: Rc<Slots>,
+    /// Handshakes under way.
+    pub(crate) handshakes: Cell<usize>,
+    /// Signatures for strangers.
+    pub(crate) signatures: Budget,
+    world: RefCell<Rc<World>>,
+    index: usize,
+}
+
+impl Lane {
+    pub(crate) fn new(common: Arc<Common>, index: usize, recorder: Recorder) -> Rc<Self> {
+        let share = |whole: usize| whole.div_ceil(common.lanes).max(1);
+        let limits = &common.limits;
+        let slots = Slots::new(
+            share(limits.connections),
+            share(limits.connections_per_address),
+            Arc::clone(&common.meters),
+            index,
+        );
+        let snapshot = common.live.snapshot.load_full();
+        Rc::new(Self {
+            live: Arc::clone(&common.live),
+            clock: common.clock.clone(),
+            bearers: Bearers::new(share(limits.tokens)),
+            machines: Machines::default(),
+            traffic: Traffic::default(),
+            recorder,
+            rays: Rays::new(),
+            slots,
+            handshakes: Cell::new(0),
+            signatures: Budget::per_second(limits.signatures_per_second),
+            world: RefCell::new(Rc::new(World { snapshot, number: 0 })),
+            index,
+            common,
+        })
+    }
+
+    /// The configuration in force, kept by the caller to the end of what it does.
+    pub(crate) fn world(&self) -> Rc<World> {
+        let newest = self.live.snapshot.load();
+        let known = Rc::clone(&self.world.borrow());
+        if Arc::ptr_eq(&newest, &known.snapshot) {
+            return known;
+        }
+        let snapshot = Arc::clone(&newest);
+        if !Arc::ptr_eq(&snapshot.keys, &known.snapshot.keys) {
+            self.bearers.clear();
+        }
+        self.machines.clear();
+        let world = Rc::new(World { snapshot, number: known.number + 1 });
+        *self.world.borrow_mut() = Rc::clone(&world);
+        world
+    }
+
+    /// Where this core counts.
+    pub(crate) fn meters(&self) -> &LaneMeters {
+        self.common.meters.lane(self.index)
+    }
+
+    /// The certificates in force.
+    pub(crate) fn certificates(&self) -> Arc<Certificates> {
+        self.common.certificates.load_full()
+    }
+
+    /// Handshakes that may be under way at once on this core.
+    pub(crate) fn most_handshakes(&self) -> usize {
+        self.common.limits.handshakes.div_ceil(self.common.lanes).max(1)
+    }
+}

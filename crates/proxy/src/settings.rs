@@ -1,0 +1,106 @@
+//! How a proxy is set up.
+
+use crate::tls::CertificateSource;
+use ipnet::IpNet;
+use std::net::SocketAddr;
+use std::time::Duration;
+
+/// Which requests are written to the log, one line each.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum LogRequests {
+    /// None.
+    Off,
+    /// Those that were refused or failed.
+    #[default]
+    Refused,
+    /// All.
+    All,
+}
+
+/// What nobody may exceed (security §3). Every number is for the whole process and shared out among the cores.
+#[derive(Clone, Debug)]
+pub struct Limits {
+    /// Connections open at once.
+    pub connections: usize,
+    /// Connections open at once from one address; trusted proxies are exempt.
+    pub connections_per_address: usize,
+    /// TLS handshakes under way at once.
+    pub handshakes: usize,
+    /// Time for a TLS handshake, from the first byte.
+    pub handshake_time: Duration,
+    /// Time for the head of a request, from its first byte.
+    pub head_time: Duration,
+    /// How long a connection without requests is kept.
+    pub keep_alive: Duration,
+    /// How long a client may refuse to take what is sent to it.
+    pub write_stall: Duration,
+    /// HTTP/2 streams open at once on one connection.
+    pub streams: u32,
+    /// Verified tokens remembered.
+    pub tokens: usize,
+    /// Bytes of a request's body for the admin host.
+    pub admin_body: usize,
+    /// Bytes of a request's body for the team domain and the reserved paths.
+    pub portal_body: usize,
+    /// How long the control side may take for an answer.
+    pub control_time: Duration,
+    /// Redirects to login signed with a meta token, each second on each core; beyond it they go without
+    /// (access-protocol §3.3: it is optional), because a signature costs a hundred times what a redirect does.
+    pub signatures_per_second: u32,
+}
+
+impl Default for Limits {
+    fn default() -> Self {
+        Self {
+            connections: 100_000,
+            connections_per_address: 10_000,
+            handshakes: 4_096,
+            handshake_time: Duration::from_secs(10),
+            head_time: Duration::from_secs(10),
+            keep_alive: Duration::from_secs(75),
+            write_stall: Duration::from_secs(30),
+            streams: 128,
+            tokens: 262_144,
+            admin_body: 10 * 1024 * 1024,
+            portal_body: 64 * 1024,
+            control_time: Duration::from_secs(60),
+            signatures_per_second: 500,
+        }
+    }
+}
+
+/// Everything a proxy is started with, apart from the world it reads.
+#[derive(Clone, Debug)]
+pub struct Settings {
+    /// Where TLS connections are accepted. Port 0 takes a free one.
+    pub https: Vec<SocketAddr>,
+    /// Where plain connections are accepted, to be sent to https.
+    pub http: Vec<SocketAddr>,
+    /// The port of https as clients see it, for those redirects; `None` takes the first of `https`.
+    pub public_https_port: Option<u16>,
+    /// How many threads serve; at least one.
+    pub cores: usize,
+    /// The certificates shown.
+    pub certificates: CertificateSource,
+    /// What nobody may exceed.
+    pub limits: Limits,
+    /// Networks whose PROXY protocol and `X-Forwarded-For` are believed.
+    pub trusted_proxies: Vec<IpNet>,
+    /// Which requests are logged.
+    pub log_requests: LogRequests,
+}
+
+impl Default for Settings {
+    fn default() -> Self {
+        Self {
+            https: Vec::new(),
+            http: Vec::new(),
+            public_https_port: None,
+            cores: 1,
+            certificates: CertificateSource::default(),
+            limits: Limits::default(),
+            trusted_proxies: Vec::new(),
+            log_requests: LogRequests::default(),
+        }
+    }
+}
