@@ -5,6 +5,8 @@
 
 mod api_token;
 mod change;
+#[doc(hidden)]
+pub mod contract;
 mod error;
 mod filter;
 mod key;

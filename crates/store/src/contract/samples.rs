@@ -1,0 +1,149 @@
+//! Things to keep.
+
+use super::NOW;
+use crate::AdminRecord;
+use narthex_model::{
+    AccessRecord, AccountId, Action, Application, Configuration, EmailAddress, Geo, Group,
+    Identity, IdentityNonce, IdentityProvider, IdpConfig, IdpId, IdpReference, Organization,
+    Policy, RayId, ScimConfig, Secret, SecretHash, ServiceToken, ServiceTokenId, Session,
+    Timestamp, UnixSeconds, UserId, Verdict,
+};
+use serde::de::DeserializeOwned;
+use serde_json::{Value, json};
+use std::collections::BTreeMap;
+use std::net::{IpAddr, Ipv4Addr};
+use std::sync::Arc;
+
+fn of<T: DeserializeOwned>(json: Value) -> T {
+    serde_json::from_value(json).expect("the sample is valid")
+}
+
+const AT: &str = "2023-11-14T22:13:20Z";
+pub(super) const APP: &str = "9a4bd9c5-5a0e-4d52-9d1f-0d2b0a6e0001";
+pub(super) const SECRET: &str = "the provider's client secret";
+
+pub(super) fn email(raw: &str) -> EmailAddress {
+    raw.parse().expect("the sample is valid")
+}
+
+pub(super) fn application(name: &str) -> Arc<Application> {
+    let aud = "32eafc7626e974616deaf0dc3ce63d7bcbed58a2731e84d06bc3cdf1b53c4228"; // seed 003
+    Arc::new(of(json!({
+        "id": APP, "aud": aud, "name": name, "destinations": ["wiki.example.com"], "session_duration": "24h",
+        "presentation": {"tags": ["日本語", "'; DROP TABLE object; --"]}, "created_at": AT, "updated_at": AT,
+    })))
+}
+
+/// One object of every kind.
+pub(super) fn configuration() -> Configuration {
+    let organization: Organization = of(json!({
+        "name": "acme", "auth_domain": "acme.example.com:8443", "aud": "ab".repeat(32),
+        "created_at": AT, "updated_at": AT,
+    }));
+    let rules = json!([{"email_domain": {"domain": "example.com"}}]);
+    let policy: Policy = of(json!({
+        "id": "9a4bd9c5-5a0e-4d52-9d1f-0d2b0a6e0002", "name": "Staff", "decision": "allow", "include": rules,
+        "created_at": AT, "updated_at": AT,
+    }));
+    let group: Group = of(json!({
+        "id": "9a4bd9c5-5a0e-4d52-9d1f-0d2b0a6e0003", "name": "Staff", "include": rules,
+        "created_at": AT, "updated_at": AT,
+    }));
+    let (app, idp, token) = (application("Wiki"), provider(), service_token());
+    Configuration {
+        organization: Some(Arc::new(organization)),
+        apps: BTreeMap::from([(app.id, app)]),
+        policies: BTreeMap::from([(policy.id, Arc::new(policy))]),
+        groups: BTreeMap::from([(group.id, Arc::new(group))]),
+        identity_providers: BTreeMap::from([(idp.id, Arc::new(idp))]),
+        service_tokens: BTreeMap::from([(token.id, Arc::new(token))]),
+    }
+}
+
+fn provider() -> IdentityProvider {
+    let config = IdpConfig::parse(
+        "oidc",
+        json!({"client_id": "narthex", "auth_url": "https://idp.example/authorize",
+            "token_url": "https://idp.example/token", "certs_url": "https://idp.example/keys"}),
+    );
+    IdentityProvider {
+        id: IdpId::random(),
+        name: "Staff".to_owned(),
+        config: config
+            .expect("the sample is valid")
+            .with_secret(Some(Secret::from(SECRET.to_owned()))),
+        scim: ScimConfig::default(),
+        zone: None,
+        created_at: Timestamp(NOW),
+        updated_at: Timestamp(NOW),
+    }
+}
+
+fn service_token() -> ServiceToken {
+    ServiceToken {
+        id: ServiceTokenId::random(),
+        name: "robot".to_owned(),
+        client_id: narthex_model::ClientId::random(),
+        secret: SecretHash::of("shown once"),
+        previous_secret: None,
+        client_secret_version: 1,
+        duration: "8760h".to_owned(),
+        enabled: true,
+        expires_at: Some(Timestamp(NOW.plus(31_536_000))),
+        zone: None,
+        created_at: Timestamp(NOW),
+        updated_at: Timestamp(NOW),
+    }
+}
+
+pub(super) fn audit(actor: &str) -> AdminRecord {
+    AdminRecord {
+        at: Timestamp(NOW),
+        actor: actor.to_owned(),
+        ip_address: Some(IpAddr::V4(Ipv4Addr::LOCALHOST)),
+        ray_id: Some(RayId::random()),
+        summary: json!({"method": "PUT", "path": "/client/v4/accounts/…/access/apps"}),
+    }
+}
+
+/// A session of `user` that began at `iat`, ends an hour later, and whose tokens end an hour after that.
+pub(super) fn session(user: UserId, iat: UnixSeconds) -> Session {
+    let identity = Identity {
+        id: "subject".to_owned(),
+        name: "Aoi".to_owned(),
+        email: email("aoi@example.com"),
+        amr: vec!["pwd".to_owned()],
+        idp: IdpReference { id: IdpId::random(), kind: "oidc".to_owned() },
+        geo: Geo::default(),
+        user_uuid: user,
+        account_id: AccountId::random(),
+        iat,
+        ip: IpAddr::V4(Ipv4Addr::LOCALHOST),
+        groups: Vec::new(),
+        oidc_fields: serde_json::Map::new(),
+    };
+    let nonce = IdentityNonce::random();
+    Session { nonce, identity, expires_at: iat.plus(3_600), tokens_until: iat.plus(7_200) }
+}
+
+/// A login that was admitted.
+pub(super) fn record(at: UnixSeconds) -> AccessRecord {
+    AccessRecord {
+        ray_id: RayId::random(),
+        created_at: Timestamp(at),
+        action: Action::Login,
+        verdict: Verdict::Allowed,
+        reason: "policy Staff admits".to_owned(),
+        app: APP.parse().ok(),
+        app_domain: "wiki.example.com".to_owned(),
+        user: None,
+        user_email: Some(email("aoi@example.com")),
+        service_token: None,
+        idp: None,
+        connection: "oidc".to_owned(),
+        ip_address: Some(IpAddr::V4(Ipv4Addr::LOCALHOST)),
+        country: "JP".parse().ok(),
+        policy: None,
+        rule: r#"include[0] {"everyone":{}}"#.to_owned(),
+    }
+}
