@@ -206,7 +206,7 @@ struct Connection {
 
 impl Connection {
     fn facts<'a>(&self, person: Person<'a>) -> Facts<'a> {
-        let id = |n: usize| uuid(TOKEN, n).parse::<ServiceTokenId>().unwrap();
+        let id = |n: usize| uuid(TOKEN, n).parse::<ServiceTokenId>().expect("a UUID");
         Facts {
             ip: self.ip,
             country: self.country.parse().ok(),
@@ -226,7 +226,7 @@ fn connection() -> impl Strategy<Value = Connection> {
     let certificate = prop::sample::select(vec![None, Some(None), Some(Some("robot"))]);
     (ip, country, prop::option::of(0..3_usize), certificate).prop_map(
         |(ip, country, token, certificate)| Connection {
-            ip: ip.parse().unwrap(),
+            ip: ip.parse().expect("an address"),
             country,
             token,
             certificate,

@@ -11,9 +11,16 @@ pub struct App {
     pub spec: Arc<Application>,
     /// Its policies in order.
     pub policies: PolicyList,
+    has_allow: bool,
+    has_service_auth: bool,
 }
 
 impl App {
+    pub(crate) fn new(spec: Arc<Application>, policies: PolicyList) -> Self {
+        let (has_allow, has_service_auth) = (policies.has_allow(), policies.has_service_auth());
+        Self { spec, policies, has_allow, has_service_auth }
+    }
+
     /// Its id.
     #[must_use]
     pub fn id(&self) -> AppId {
@@ -41,13 +48,13 @@ impl App {
     /// Whether a person can be let in at all.
     #[must_use]
     pub fn has_allow(&self) -> bool {
-        self.policies.has_allow()
+        self.has_allow
     }
 
     /// Whether a machine can be let in.
     #[must_use]
     pub fn has_service_auth(&self) -> bool {
-        self.policies.has_service_auth()
+        self.has_service_auth
     }
 
     /// Life of a token in seconds, by the policy at this place in [`Self::policies`], else by the application.

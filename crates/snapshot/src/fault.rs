@@ -61,3 +61,29 @@ pub struct Fault {
     /// What is wrong and what would be right.
     pub message: String,
 }
+
+impl Fault {
+    pub(crate) fn invalid(
+        object: FaultAt,
+        pointer: impl Into<String>,
+        message: impl Into<String>,
+    ) -> Self {
+        Self { object, pointer: pointer.into(), code: FaultCode::Invalid, message: message.into() }
+    }
+
+    pub(crate) fn duplicate(
+        object: FaultAt,
+        pointer: impl Into<String>,
+        message: impl Into<String>,
+    ) -> Self {
+        Self { code: FaultCode::Duplicate, ..Self::invalid(object, pointer, message) }
+    }
+
+    pub(crate) fn missing(
+        object: FaultAt,
+        pointer: impl Into<String>,
+        message: impl Into<String>,
+    ) -> Self {
+        Self { code: FaultCode::Missing, ..Self::invalid(object, pointer, message) }
+    }
+}

@@ -4,13 +4,14 @@
 //! [`Snapshot::compile`] is the only validation that a configuration passes: what does not compile changes nothing.
 //! The data path reads [`Live`] and never the store.
 
-#![allow(clippy::unimplemented, dead_code, reason = "the interface first, the bodies follow")]
-
 mod app;
+mod check;
 mod countries;
 mod fault;
 mod ingress;
 mod live;
+mod places;
+mod policies;
 mod revocations;
 mod sessions;
 mod snapshot;

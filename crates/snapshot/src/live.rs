@@ -2,6 +2,7 @@
 
 use crate::{Revocations, Sessions, Snapshot};
 use arc_swap::ArcSwap;
+use narthex_model::UnixSeconds;
 use std::sync::Arc;
 
 /// The configuration in force, the sessions and the revocations.
@@ -30,5 +31,11 @@ impl Live {
     /// Puts a new snapshot in force; requests under way keep the one they began with.
     pub fn publish(&self, snapshot: Snapshot) {
         self.snapshot.store(Arc::new(snapshot));
+    }
+
+    /// Forgets sessions and revocations that no token in force can refer to any more. To be called now and then.
+    pub fn forget_expired(&self, now: UnixSeconds) {
+        self.sessions.forget_expired(now);
+        self.revocations.forget_expired(now);
     }
 }

@@ -1,11 +1,16 @@
 //! The compiled configuration.
 
-use crate::{App, Countries, Fault, Origin};
+use crate::ingress::Origins;
+use crate::places::Places;
+use crate::policies::Policies;
+use crate::{App, Countries, Fault, FaultAt, Origin, check};
+use hashbrown::HashMap;
 use narthex_model::{
     AppId, AudTag, CanonicalPath, Configuration, CountryCode, Hostname, IdentityProvider, IdpId,
     Organization, Premises, Revision, ServiceToken, ServiceTokenId,
 };
 use narthex_token::KeyRing;
+use std::collections::BTreeMap;
 use std::fmt;
 use std::net::IpAddr;
 use std::sync::Arc;
@@ -33,6 +38,14 @@ pub struct Snapshot {
     pub keys: Arc<KeyRing>,
     /// The country database, if there is one.
     pub countries: Option<Arc<Countries>>,
+    apps: BTreeMap<AppId, Arc<App>>,
+    apps_by_aud: HashMap<AudTag, Arc<App>>,
+    places: Places,
+    origins: Origins,
+    /// The oldest first.
+    identity_providers: Vec<Arc<IdentityProvider>>,
+    service_tokens: BTreeMap<ServiceTokenId, Arc<ServiceToken>>,
+    service_tokens_by_client: HashMap<Box<str>, Arc<ServiceToken>>,
 }
 
 impl fmt::Debug for Materials {
@@ -57,95 +70,126 @@ impl Snapshot {
         configuration: &Configuration,
         revision: Revision,
     ) -> Result<Self, Fault> {
-        let _ = (materials, configuration, revision);
-        unimplemented!()
+        let Materials { premises, keys, countries } = materials;
+        check::everything(premises, configuration)?;
+        let organization = configuration.organization.clone().ok_or_else(|| {
+            Fault::missing(
+                FaultAt::Organization,
+                "",
+                "there is no organization yet; create it first",
+            )
+        })?;
+        let policies = Policies::compile(configuration)?;
+        let apps = configuration
+            .apps
+            .iter()
+            .map(|(id, spec)| (*id, Arc::new(App::new(Arc::clone(spec), policies.list_of(spec)))));
+        let apps: BTreeMap<AppId, Arc<App>> = apps.collect();
+        let mut identity_providers: Vec<_> =
+            configuration.identity_providers.values().cloned().collect();
+        identity_providers.sort_by_key(|idp| (idp.created_at, idp.id));
+        let tokens = configuration.service_tokens.values();
+        Ok(Self {
+            revision,
+            organization,
+            origins: Origins::compile(&premises.ingress)?,
+            premises: Arc::clone(premises),
+            keys: Arc::clone(keys),
+            countries: countries.clone(),
+            apps_by_aud: apps.values().map(|a| (a.aud().clone(), Arc::clone(a))).collect(),
+            places: Places::of(apps.values()),
+            apps,
+            identity_providers,
+            service_tokens_by_client: tokens
+                .map(|token| (token.client_id.as_str().into(), Arc::clone(token)))
+                .collect(),
+            service_tokens: configuration.service_tokens.clone(),
+        })
     }
 
     /// The application that a request belongs to: the most specific destination wins (access-protocol §11.2).
     #[must_use]
     pub fn app(&self, host: &Hostname, path: &CanonicalPath<'_>) -> Option<&Arc<App>> {
-        let _ = (host, path);
-        unimplemented!()
+        self.places.find(host, path)
     }
 
     /// The application with this audience tag.
     #[must_use]
     pub fn app_by_aud(&self, aud: &AudTag) -> Option<&Arc<App>> {
-        let _ = aud;
-        unimplemented!()
+        self.apps_by_aud.get(aud)
     }
 
     /// The application with this id.
     #[must_use]
     pub fn app_by_id(&self, id: AppId) -> Option<&Arc<App>> {
-        let _ = id;
-        unimplemented!()
+        self.apps.get(&id)
     }
 
     /// Every application, by id.
     pub fn apps(&self) -> impl ExactSizeIterator<Item = &Arc<App>> {
-        [].iter()
+        self.apps.values()
     }
 
     /// Whether this gateway answers for `host`: the team domain, the admin host, an application or an ingress entry.
     #[must_use]
     pub fn knows_host(&self, host: &Hostname) -> bool {
-        let _ = host;
-        unimplemented!()
+        let admin = self.premises.admin.as_ref();
+        host == self.premises.team.host()
+            || admin.is_some_and(|admin| admin.host == *host)
+            || self.places.knows(host)
+            || self.origins.knows(host)
     }
 
     /// Whether a request that belongs to no application is proxied all the same: `deny_unmatched_requests` is off,
     /// or the host lies in an exempted zone.
     #[must_use]
     pub fn admits_unmatched(&self, host: &Hostname) -> bool {
-        let _ = host;
-        unimplemented!()
+        let exempted = &self.organization.deny_unmatched_requests_exempted_zone_names;
+        let in_exempted = |zone: &narthex_model::Zone| exempted.iter().any(|e| zone.name.is(e));
+        !self.organization.deny_unmatched_requests
+            || self.premises.zone_of(host).is_some_and(in_exempted)
     }
 
     /// The origin of a request: the first ingress entry whose hostname and path match.
     #[must_use]
     pub fn origin(&self, host: &Hostname, path: &CanonicalPath<'_>) -> Option<&Arc<Origin>> {
-        let _ = (host, path);
-        unimplemented!()
+        self.origins.find(host, path)
     }
 
     /// The service token with this Client ID, in force or not.
     #[must_use]
     pub fn service_token(&self, client_id: &str) -> Option<&Arc<ServiceToken>> {
-        let _ = client_id;
-        unimplemented!()
+        self.service_tokens_by_client.get(client_id)
     }
 
     /// The service token with this id, in force or not.
     #[must_use]
     pub fn service_token_by_id(&self, id: ServiceTokenId) -> Option<&Arc<ServiceToken>> {
-        let _ = id;
-        unimplemented!()
+        self.service_tokens.get(&id)
     }
 
     /// The identity provider with this id.
     #[must_use]
     pub fn identity_provider(&self, id: IdpId) -> Option<&Arc<IdentityProvider>> {
-        let _ = id;
-        unimplemented!()
+        self.identity_providers.iter().find(|idp| idp.id == id)
     }
 
     /// Every identity provider, the oldest first.
     pub fn identity_providers(&self) -> impl ExactSizeIterator<Item = &Arc<IdentityProvider>> {
-        [].iter()
+        self.identity_providers.iter()
     }
 
     /// The identity providers through which one may log in to `app`, the oldest first.
     #[must_use]
     pub fn allowed_idps(&self, app: &App) -> Vec<Arc<IdentityProvider>> {
-        let _ = app;
-        unimplemented!()
+        let allowed = &app.spec.allowed_idps;
+        let usable = |idp: &&Arc<IdentityProvider>| allowed.is_empty() || allowed.contains(&idp.id);
+        self.identity_providers.iter().filter(usable).cloned().collect()
     }
 
     /// The country of an address; `None` without a database or when it does not say.
     #[must_use]
     pub fn country(&self, ip: IpAddr) -> Option<CountryCode> {
-        let _ = ip;
-        unimplemented!()
+        self.countries.as_ref()?.lookup(ip)
     }
 }
