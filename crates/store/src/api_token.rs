@@ -20,6 +20,8 @@ pub struct ApiToken {
     pub expires_at: Option<Timestamp>,
     /// Switched off and kept.
     pub disabled: bool,
+    /// It may read everything and change nothing.
+    pub read_only: bool,
 }
 
 impl ApiToken {
@@ -56,6 +58,7 @@ mod tests {
             not_before: at(10),
             expires_at: at(20),
             disabled: false,
+            read_only: false,
         };
         for (now, live) in [(9, false), (10, true), (19, true), (20, false)] {
             assert_eq!(token.is_live(UnixSeconds(now)), live, "{now}");

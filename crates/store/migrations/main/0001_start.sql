@@ -88,5 +88,6 @@ CREATE TABLE api_token (
     created_at BIGINT NOT NULL,
     not_before BIGINT,
     expires_at BIGINT,
-    disabled   BIGINT NOT NULL
+    disabled   BIGINT NOT NULL,
+    read_only  BIGINT NOT NULL
 );

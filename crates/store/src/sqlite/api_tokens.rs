@@ -5,10 +5,10 @@ use super::row::{hash, parse, timestamp};
 use crate::{ApiToken, StoreError};
 use narthex_model::ApiTokenId;
 
-type Row = (String, String, Vec<u8>, i64, Option<i64>, Option<i64>, i64);
+type Row = (String, String, Vec<u8>, i64, Option<i64>, Option<i64>, i64, i64);
 
 fn token(
-    (id, name, raw, created_at, not_before, expires_at, disabled): Row,
+    (id, name, raw, created_at, not_before, expires_at, disabled, read_only): Row,
 ) -> Result<ApiToken, StoreError> {
     Ok(ApiToken {
         id: parse("api_token.id", &id)?,
@@ -18,16 +18,18 @@ fn token(
         not_before: not_before.map(timestamp),
         expires_at: expires_at.map(timestamp),
         disabled: disabled != 0,
+        read_only: read_only != 0,
     })
 }
 
 pub(super) async fn put(main: &Database, token: &ApiToken) -> Result<(), StoreError> {
     let mut change = main.begin().await?;
     sqlx::query(
-        "INSERT INTO api_token (id, name, hash, created_at, not_before, expires_at, disabled)
-         VALUES ($1, $2, $3, $4, $5, $6, $7)
+        "INSERT INTO api_token (id, name, hash, created_at, not_before, expires_at, disabled, read_only)
+         VALUES ($1, $2, $3, $4, $5, $6, $7, $8)
          ON CONFLICT (id) DO UPDATE SET name = excluded.name, hash = excluded.hash, created_at = excluded.created_at,
-             not_before = excluded.not_before, expires_at = excluded.expires_at, disabled = excluded.disabled",
+             not_before = excluded.not_before, expires_at = excluded.expires_at, disabled = excluded.disabled,
+             read_only = excluded.read_only",
     )
     .bind(token.id.as_str())
     .bind(&token.name)
@@ -36,6 +38,7 @@ pub(super) async fn put(main: &Database, token: &ApiToken) -> Result<(), StoreEr
     .bind(token.not_before.map(|at| at.0.0))
     .bind(token.expires_at.map(|at| at.0.0))
     .bind(i64::from(token.disabled))
+    .bind(i64::from(token.read_only))
     .execute(&mut *change)
     .await?;
     Ok(change.commit().await?)
@@ -46,7 +49,8 @@ pub(super) async fn by_hash(
     hash: &[u8; 32],
 ) -> Result<Option<ApiToken>, StoreError> {
     let row: Option<Row> = sqlx::query_as(
-        "SELECT id, name, hash, created_at, not_before, expires_at, disabled FROM api_token WHERE hash = $1",
+        "SELECT id, name, hash, created_at, not_before, expires_at, disabled, read_only
+         FROM api_token WHERE hash = $1",
     )
     .bind(hash.as_slice())
     .fetch_optional(main.readers())
@@ -56,7 +60,8 @@ pub(super) async fn by_hash(
 
 pub(super) async fn list(main: &Database) -> Result<Vec<ApiToken>, StoreError> {
     let rows: Vec<Row> = sqlx::query_as(
-        "SELECT id, name, hash, created_at, not_before, expires_at, disabled FROM api_token ORDER BY created_at, id",
+        "SELECT id, name, hash, created_at, not_before, expires_at, disabled, read_only
+         FROM api_token ORDER BY created_at, id",
     )
     .fetch_all(main.readers())
     .await?;
