@@ -217,6 +217,7 @@ async fn an_errand_runs_beside_the_holder() {
         not_before: None,
         expires_at: None,
         disabled: false,
+        read_only: false,
     };
     beside.put_api_token(&token).await.unwrap();
     beside.close().await;

@@ -35,6 +35,7 @@ pub(super) async fn api_tokens_are_found_by_their_hash(
         not_before: None,
         expires_at: Some(Timestamp(NOW.plus(3_600))),
         disabled: false,
+        read_only: created == 1,
     };
     let (young, old) = (token("young", 1, 1), token("old", 2, 0));
     store.put_api_token(&young).await?;
