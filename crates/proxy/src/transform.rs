@@ -1,1 +1,0 @@
-//! The request that an origin gets: fields removed, then added from the permit.
