@@ -25,6 +25,9 @@ pub(crate) enum BodyError {
     /// It came slower than is allowed.
     #[error("the body came slower than {MINIMUM_RATE} bytes a second")]
     TooSlow,
+    /// The gateway ended it: nothing moved for too long, or its caller was revoked.
+    #[error(transparent)]
+    Cut(#[from] crate::upstream::Cut),
 }
 
 /// Bytes a second that a client's body must bring on average once [`GRACE`] has passed.
@@ -138,8 +141,8 @@ pub(crate) enum ProxyBody {
     Empty,
     /// Whole, in memory.
     Full(Bytes),
-    /// As it arrives from an origin over the HTTP library's client.
-    Incoming(Incoming),
+    /// As it arrives from an origin.
+    Origin(crate::upstream::Answer),
 }
 
 impl From<Bytes> for ProxyBody {
@@ -164,9 +167,7 @@ impl Body for ProxyBody {
                 *this = Self::Empty;
                 Poll::Ready(Some(Ok(frame)))
             }
-            Self::Incoming(body) => {
-                Pin::new(body).poll_frame(cx).map(|frame| frame.map(|f| f.map_err(BodyError::from)))
-            }
+            Self::Origin(body) => Pin::new(body).poll_frame(cx),
         }
     }
 
@@ -174,7 +175,7 @@ impl Body for ProxyBody {
         match self {
             Self::Empty => true,
             Self::Full(_) => false,
-            Self::Incoming(body) => body.is_end_stream(),
+            Self::Origin(body) => body.is_end_stream(),
         }
     }
 
@@ -182,7 +183,7 @@ impl Body for ProxyBody {
         match self {
             Self::Empty => SizeHint::with_exact(0),
             Self::Full(bytes) => SizeHint::with_exact(bytes.len() as u64),
-            Self::Incoming(body) => body.size_hint(),
+            Self::Origin(body) => body.size_hint(),
         }
     }
 }

@@ -1,1 +1,0 @@
-//! Origins: connections, pools and what is spoken over them.

@@ -1,0 +1,209 @@
+//! An origin's answer on its way back: judged, cleaned, and streamed as it comes.
+
+use super::carrier::Carrier;
+use super::error::UpstreamError;
+use super::h1;
+use super::pool::Road;
+use super::upload::Progress;
+use super::vigil::Watch;
+use crate::body::{BodyError, ProxyBody};
+use crate::transform::{clean_answer, clean_trailers};
+use bytes::Bytes;
+use http::header::{AUTHORIZATION, CONNECTION, CONTENT_LENGTH, CONTENT_TYPE, WWW_AUTHENTICATE};
+use http::{HeaderMap, HeaderName, HeaderValue, Response, StatusCode, Version};
+use http_body::{Body, Frame, SizeHint};
+use hyper::body::Incoming;
+use narthex_model::RayId;
+use std::pin::Pin;
+use std::rc::Rc;
+use std::task::{Context, Poll};
+use std::time::Duration;
+
+/// How long the body of an answer may stand still.
+const IDLE: Duration = Duration::from_secs(60);
+
+/// How long a stream of events or calls may say nothing.
+pub(crate) const STREAM_IDLE: Duration = Duration::from_secs(3600);
+
+/// What an answer came over, and what it takes for that to be used again.
+pub(super) struct Arrived {
+    pub(super) carrier: Carrier,
+    pub(super) road: Rc<Road>,
+    pub(super) progress: Rc<Progress>,
+    /// Whether it may be used again after this answer.
+    pub(super) reusable: bool,
+}
+
+/// The body of an origin's answer. Read to its end, it leaves its connection to the next request; dropped before,
+/// or ended by an error, it takes the connection with it.
+pub(crate) struct Answer {
+    body: Incoming,
+    watch: Watch,
+    arrived: Option<Arrived>,
+}
+
+/// Whether these credentials or challenges are of a kind that authenticates a connection and not a request
+/// (security rule 20, checklist I10).
+pub(super) fn binds_connection(headers: &HeaderMap, name: &HeaderName) -> bool {
+    headers.get_all(name).iter().any(|value| {
+        let mut parts = value.as_bytes().split(|b| *b == b',').map(<[u8]>::trim_ascii_start);
+        parts.any(|part| {
+            ["ntlm", "negotiate"].iter().any(|scheme| {
+                let (head, rest) = part.split_at_checked(scheme.len()).unwrap_or((b"", b""));
+                head.eq_ignore_ascii_case(scheme.as_bytes())
+                    && rest.first().is_none_or(|b| b.is_ascii_whitespace())
+            })
+        })
+    })
+}
+
+/// Whether a request carries credentials that some origins bind to the connection.
+pub(super) fn request_binds(headers: &HeaderMap) -> bool {
+    binds_connection(headers, &AUTHORIZATION)
+}
+
+/// Judges and cleans an answer and wraps its body.
+///
+/// # Errors
+/// `BadAnswer` when its framing has two meanings, or it switches protocols without being asked.
+pub(super) fn pass_on(
+    answer: Response<Incoming>,
+    mut arrived: Arrived,
+    watch: Watch,
+    ray: &RayId,
+) -> Result<Response<ProxyBody>, UpstreamError> {
+    if answer.status() == StatusCode::SWITCHING_PROTOCOLS {
+        return Err(UpstreamError::bad_answer("it switches protocols without being asked"));
+    }
+    match &arrived.carrier {
+        Carrier::Line(_) => {
+            h1::check_framing(&answer)?;
+            arrived.reusable &= keeps_alive(&answer);
+            arrived.reusable &= !binds_connection(answer.headers(), &WWW_AUTHENTICATE);
+        }
+        Carrier::Seat(_) => {} // shared from the start, so no origin can bind it to one caller
+    }
+    watch.arrived().map_err(|cut| UpstreamError::of_cut(cut, IDLE))?;
+    let (parts, body) = answer.into_parts();
+    let mut passed = Response::new(ProxyBody::Empty);
+    *passed.status_mut() = parts.status;
+    *passed.headers_mut() = parts.headers;
+    if parts.status == StatusCode::NO_CONTENT {
+        passed.headers_mut().remove(CONTENT_LENGTH);
+    }
+    let removed = clean_answer(passed.headers_mut(), ray);
+    if removed > 0 {
+        arrived.road.note_removed(removed);
+    }
+    watch.allow(if is_stream(passed.headers()) { STREAM_IDLE } else { IDLE });
+    let mut answer = Answer { body, watch, arrived: Some(arrived) };
+    if answer.body.is_end_stream() {
+        answer.finish();
+    } else {
+        *passed.body_mut() = ProxyBody::Origin(answer);
+    }
+    Ok(passed)
+}
+
+/// Whether the origin means to keep the connection. The HTTP library closes it otherwise; this only spares the pool
+/// the company of the dying.
+fn keeps_alive(answer: &Response<Incoming>) -> bool {
+    let close = |value: &HeaderValue| {
+        value
+            .as_bytes()
+            .split(|b| *b == b',')
+            .any(|t| t.trim_ascii().eq_ignore_ascii_case(b"close"))
+    };
+    answer.version() == Version::HTTP_11 && !answer.headers().get_all(CONNECTION).iter().any(close)
+}
+
+/// Streams that may be silent for long: server-sent events and gRPC.
+fn is_stream(headers: &HeaderMap) -> bool {
+    let kind = headers.get(CONTENT_TYPE).map_or(&b""[..], HeaderValue::as_bytes);
+    ["text/event-stream", "application/grpc"].iter().any(|stream| {
+        kind.get(..stream.len()).is_some_and(|head| head.eq_ignore_ascii_case(stream.as_bytes()))
+    })
+}
+
+impl Answer {
+    /// The answer was read to its end: its connection may serve another request, unless something speaks against it.
+    fn finish(&mut self) {
+        let Some(arrived) = self.arrived.take() else { return };
+        match arrived.carrier {
+            Carrier::Line(line) if arrived.reusable && arrived.progress.is_done() => {
+                arrived.road.rest(line, self.watch.now());
+            }
+            Carrier::Line(_) | Carrier::Seat(_) => {} // dropped: a line is closed, a seat is free
+        }
+    }
+
+    fn fail(&mut self, error: BodyError) -> Poll<Option<Result<Frame<Bytes>, BodyError>>> {
+        self.arrived = None;
+        Poll::Ready(Some(Err(error)))
+    }
+}
+
+impl Body for Answer {
+    type Data = Bytes;
+    type Error = BodyError;
+
+    fn poll_frame(
+        self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+    ) -> Poll<Option<Result<Frame<Bytes>, BodyError>>> {
+        let this = self.get_mut();
+        let attended = match Pin::new(&mut this.body).poll_frame(cx) {
+            Poll::Pending => this.watch.wait(cx).map(|()| Poll::Pending),
+            Poll::Ready(polled) => this.watch.arrived().map(|()| Poll::Ready(polled)),
+        };
+        match attended {
+            Err(cut) => this.fail(BodyError::Cut(cut)),
+            Ok(Poll::Pending) => Poll::Pending,
+            Ok(Poll::Ready(None)) => {
+                this.finish();
+                Poll::Ready(None)
+            }
+            Ok(Poll::Ready(Some(Err(error)))) => this.fail(BodyError::Http(error)),
+            Ok(Poll::Ready(Some(Ok(mut frame)))) => {
+                if let Some(trailers) = frame.trailers_mut() {
+                    clean_trailers(trailers);
+                }
+                if this.body.is_end_stream() {
+                    this.finish();
+                }
+                Poll::Ready(Some(Ok(frame)))
+            }
+        }
+    }
+
+    fn is_end_stream(&self) -> bool {
+        self.body.is_end_stream()
+    }
+
+    fn size_hint(&self) -> SizeHint {
+        self.body.size_hint()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn some_credentials_bind_the_connection() {
+        for (value, want) in [
+            ("NTLM", true),
+            ("negotiate", true),
+            ("Negotiate oYG2MIG", true),
+            ("Basic realm=\"a\", NTLM", true),
+            ("Basic bnRsbQ==", false),
+            ("Bearer negotiate", false),
+            ("NTLMv9 x", false),
+            ("", false),
+        ] {
+            let mut headers = HeaderMap::new();
+            headers.insert(WWW_AUTHENTICATE, HeaderValue::from_static(value));
+            assert_eq!(binds_connection(&headers, &WWW_AUTHENTICATE), want, "{value}");
+        }
+    }
+}

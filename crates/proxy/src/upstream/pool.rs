@@ -1,0 +1,198 @@
+//! The roads of one core: for each origin how to get there, the connections that rest, and the budget of retries.
+
+use super::carrier::Carrier;
+use super::connect::{Dialer, Speech};
+use super::error::UpstreamError;
+use super::h1::Line;
+use super::h2::Trunks;
+use super::retry::Budget;
+use http::{HeaderValue, StatusCode};
+use narthex_model::{IngressRule, OriginRequest, OriginService};
+use std::cell::{Cell, RefCell};
+use std::rc::Rc;
+use std::time::Duration;
+
+/// Connections that may rest for one origin on one core.
+const RESTING: usize = 128;
+
+/// How long a connection may rest: less than the 60 s after which many origins close one.
+const REST: Duration = Duration::from_secs(45);
+
+/// How long a road is remembered after it was last used.
+const MEMORY: Duration = Duration::from_secs(600);
+
+/// Time to the first byte of an answer unless the rule says otherwise.
+const FIRST_BYTE: Duration = Duration::from_secs(60);
+
+/// Connections are shared by all rules that lead to the same place in the same way.
+#[derive(Clone, PartialEq)]
+struct Key {
+    service: OriginService,
+    request: OriginRequest,
+}
+
+/// All roads of one core.
+#[derive(Default)]
+pub(super) struct Roads(RefCell<Vec<Rc<Road>>>);
+
+/// The road to one origin.
+pub(super) struct Road {
+    key: Key,
+    /// `Host` for the origin in place of the client's.
+    pub(super) host_header: Option<HeaderValue>,
+    /// How long the origin may take to begin its answer.
+    pub(super) first_byte: Duration,
+    /// How often requests may be sent twice.
+    pub(super) budget: Budget,
+    goal: Goal,
+    /// The line that rested last is taken first, so that those not needed grow old and are closed.
+    resting: RefCell<Vec<Resting>>,
+    trunks: Trunks,
+    /// The rule asks for HTTP/2, and the origin has not said that it speaks HTTP/1.1 only.
+    wants_http2: Cell<bool>,
+    last_used: Cell<u32>,
+}
+
+/// Where a road ends.
+pub(super) enum Goal {
+    /// At an origin.
+    Origin(Box<Dialer>),
+    /// Nowhere: this is the answer.
+    Status(StatusCode),
+}
+
+struct Resting {
+    line: Line,
+    since: u32,
+}
+
+impl Roads {
+    /// The road that `rule` describes, used in tick `now`.
+    ///
+    /// # Errors
+    /// `Misconfigured` when its `http_host_header` is no header value.
+    pub(super) fn find(&self, rule: &IngressRule, now: u32) -> Result<Rc<Road>, UpstreamError> {
+        let mut roads = self.0.borrow_mut();
+        let fits = |road: &&Rc<Road>| {
+            road.key.service == rule.service && road.key.request == rule.origin_request
+        };
+        if let Some(road) = roads.iter().find(fits) {
+            road.last_used.set(now);
+            return Ok(Rc::clone(road));
+        }
+        let road = Rc::new(Road::of(rule, now)?);
+        roads.push(Rc::clone(&road));
+        Ok(road)
+    }
+
+    /// Closes what has rested too long and forgets roads that nobody takes.
+    pub(super) fn sweep(&self, now: u32, ticks: impl Fn(Duration) -> u32) {
+        let (rest, memory) = (ticks(REST), ticks(MEMORY));
+        self.0.borrow_mut().retain(|road| {
+            road.sweep(now, rest);
+            let unused = now.wrapping_sub(road.last_used.get()) > memory;
+            let empty = road.resting.borrow().is_empty() && road.trunks.is_empty();
+            !(unused && empty && Rc::strong_count(road) == 1)
+        });
+    }
+}
+
+impl Road {
+    fn of(rule: &IngressRule, now: u32) -> Result<Self, UpstreamError> {
+        let request = &rule.origin_request;
+        let host_header = request.http_host_header.as_deref().map(HeaderValue::from_str);
+        let host_header = host_header.transpose().map_err(|_| UpstreamError::Misconfigured {
+            origin: rule.service.to_string(),
+            reason: "http_host_header is not a host".to_owned(),
+        })?;
+        let limit = request.response_timeout.as_ref().filter(|limit| !limit.is_zero());
+        let goal = match Dialer::of(&rule.service, request) {
+            Some(dialer) => Goal::Origin(Box::new(dialer)),
+            None => Goal::Status(match rule.service {
+                OriginService::Status(status) => {
+                    StatusCode::from_u16(status).unwrap_or(StatusCode::BAD_GATEWAY)
+                }
+                OriginService::Http { .. }
+                | OriginService::Https { .. }
+                | OriginService::Unix(_) => StatusCode::BAD_GATEWAY,
+            }),
+        };
+        Ok(Self {
+            key: Key { service: rule.service.clone(), request: request.clone() },
+            host_header,
+            first_byte: limit.map_or(FIRST_BYTE, narthex_model::GoDuration::std),
+            budget: Budget::default(),
+            goal,
+            resting: RefCell::default(),
+            trunks: Trunks::default(),
+            wants_http2: Cell::new(request.http2_origin),
+            last_used: Cell::new(now),
+        })
+    }
+
+    /// Where it ends.
+    pub(super) fn goal(&self) -> &Goal {
+        &self.goal
+    }
+
+    /// A connection that was used before and has room for a request.
+    pub(super) fn carrier_at_hand(&self) -> Option<Carrier> {
+        if self.wants_http2.get() {
+            return self.trunks.seat().map(Carrier::Seat);
+        }
+        let mut resting = self.resting.borrow_mut();
+        let ready = resting.iter().rposition(|resting| resting.line.is_ready())?;
+        Some(Carrier::Line(resting.remove(ready).line))
+    }
+
+    /// A connection that nobody used before, or a place on a shared one that was just made.
+    ///
+    /// # Errors
+    /// Why the origin cannot be reached.
+    pub(super) async fn new_carrier(&self, dialer: &Dialer) -> Result<Carrier, UpstreamError> {
+        if !self.wants_http2.get() {
+            return self.new_line(dialer).await.map(Carrier::Line);
+        }
+        let _one_at_a_time = self.trunks.dialing.lock().await;
+        if let Some(seat) = self.trunks.seat() {
+            return Ok(Carrier::Seat(seat));
+        }
+        match dialer.open(Speech::Http2).await? {
+            (wire, Speech::Http2) => self.trunks.open(wire).await.map(Carrier::Seat),
+            (wire, Speech::Http1) => {
+                self.wants_http2.set(false);
+                Line::open(wire).await.map(Carrier::Line)
+            }
+        }
+    }
+
+    /// A new HTTP/1.1 connection, whatever the rule says about HTTP/2: upgrades need one.
+    ///
+    /// # Errors
+    /// Why the origin cannot be reached.
+    pub(super) async fn new_line(&self, dialer: &Dialer) -> Result<Line, UpstreamError> {
+        let (wire, _) = dialer.open(Speech::Http1).await?;
+        Line::open(wire).await
+    }
+
+    /// Lets a line rest until another request needs it. The caller vouches for it: the answer was read to its end,
+    /// the request was sent to its end, and the connection belongs to nobody.
+    pub(super) fn rest(&self, line: Line, now: u32) {
+        let mut resting = self.resting.borrow_mut();
+        if resting.len() < RESTING {
+            resting.push(Resting { line, since: now });
+        }
+    }
+
+    /// The origin spoke in the gateway's name, and `fields` were removed from its answer.
+    pub(super) fn note_removed(&self, fields: u32) {
+        tracing::warn!(origin = %self.key.service, fields, "removed fields of the gateway's own from an origin's answer");
+    }
+
+    fn sweep(&self, now: u32, rest: u32) {
+        self.resting
+            .borrow_mut()
+            .retain(|resting| !resting.line.is_closed() && now.wrapping_sub(resting.since) <= rest);
+        self.trunks.sweep(now, rest);
+    }
+}

@@ -1,0 +1,91 @@
+//! The request's body on its way to the origin.
+
+use super::vigil::{Cut, Exchange};
+use crate::body::{BodyError, ClientBody};
+use bytes::Bytes;
+use http_body::{Body, Frame, SizeHint};
+use std::cell::{Cell, RefCell};
+use std::pin::Pin;
+use std::rc::Rc;
+use std::task::{Context, Poll};
+
+/// The body as the connection to the origin reads it. It ends with an error when its exchange is ended.
+pub(super) struct Upload {
+    body: ClientBody,
+    progress: Rc<Progress>,
+    exchange: Rc<Exchange>,
+}
+
+/// How far an upload has come; outlives it.
+#[derive(Default)]
+pub(super) struct Progress {
+    done: Cell<bool>,
+    failed: RefCell<Option<BodyError>>,
+}
+
+/// The upload was ended; why stands in its [`Progress`] or its exchange.
+#[derive(Debug, thiserror::Error)]
+#[error("the request's body was cut off")]
+pub(super) struct CutOff;
+
+impl Upload {
+    pub(super) fn new(body: ClientBody, exchange: &Rc<Exchange>) -> (Self, Rc<Progress>) {
+        let progress = Rc::new(Progress::default());
+        progress.done.set(body.is_end_stream());
+        let upload = Self { body, progress: Rc::clone(&progress), exchange: Rc::clone(exchange) };
+        (upload, progress)
+    }
+}
+
+impl Progress {
+    /// Whether every byte has been handed to the connection.
+    pub(super) fn is_done(&self) -> bool {
+        self.done.get()
+    }
+
+    /// What was wrong with the client's body, if that is what ended it.
+    pub(super) fn take_failure(&self) -> Option<BodyError> {
+        self.failed.borrow_mut().take()
+    }
+}
+
+impl Body for Upload {
+    type Data = Bytes;
+    type Error = CutOff;
+
+    fn poll_frame(
+        self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+    ) -> Poll<Option<Result<Frame<Bytes>, CutOff>>> {
+        let this = self.get_mut();
+        match this.exchange.attend_upload(cx) {
+            Ok(()) => {}
+            Err(Cut::Idle | Cut::Revoked | Cut::Gone) => return Poll::Ready(Some(Err(CutOff))),
+        }
+        let polled = Pin::new(&mut this.body).poll_frame(cx);
+        if polled.is_ready() {
+            this.exchange.moved();
+        }
+        this.progress.done.set(this.body.is_end_stream());
+        match polled {
+            Poll::Pending => Poll::Pending,
+            Poll::Ready(None) => {
+                this.progress.done.set(true);
+                Poll::Ready(None)
+            }
+            Poll::Ready(Some(Ok(frame))) => Poll::Ready(Some(Ok(frame))),
+            Poll::Ready(Some(Err(error))) => {
+                *this.progress.failed.borrow_mut() = Some(error);
+                Poll::Ready(Some(Err(CutOff)))
+            }
+        }
+    }
+
+    fn is_end_stream(&self) -> bool {
+        self.body.is_end_stream()
+    }
+
+    fn size_hint(&self) -> SizeHint {
+        self.body.size_hint()
+    }
+}
