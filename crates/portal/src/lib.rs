@@ -1,22 +1,43 @@
 //! The team domain: login, callback, logout, identity and certs, and the gateway's own paths on application hosts.
 
-#![expect(
-    clippy::unimplemented,
-    clippy::unused_async,
-    reason = "the interface first, the bodies follow"
-)]
-
+mod ask;
+mod audit;
+mod authorized;
+mod browser;
+mod callback;
+mod certs;
+mod design;
+mod enter;
+mod handoff;
+mod identity;
+mod journey;
+mod launcher;
+mod login;
+mod logout;
+mod pages;
+mod pin;
+mod redirect;
+mod routes;
+mod secret;
+mod sessions;
+mod texts;
+mod throttle;
+mod trouble;
 mod visit;
 
 pub use visit::Visit;
 
+use ask::Ask;
 use bytes::Bytes;
+use design::Frame;
+use http::{HeaderValue, Method, Request, Response, header};
 use narthex_idp::Providers;
 use narthex_model::{AccessRecord, Clock};
 use narthex_snapshot::Live;
 use narthex_store::Store;
 use std::fmt;
 use std::sync::Arc;
+use throttle::Throttle;
 use tokio::sync::mpsc;
 
 /// What a portal works with.
@@ -35,37 +56,53 @@ pub struct Parts {
 
 /// Answers what belongs to the gateway itself: one for the process, shared by reference.
 pub struct Portal {
-    parts: Parts,
+    live: Arc<Live>,
+    store: Arc<dyn Store>,
+    providers: Providers,
+    records: mpsc::Sender<AccessRecord>,
+    clock: Clock,
+    logins: Throttle,
 }
 
 impl Portal {
     /// Puts the parts together; nothing is called yet.
     #[must_use]
     pub fn new(parts: Parts) -> Self {
-        Self { parts }
+        let Parts { live, store, providers, records, clock } = parts;
+        Self { live, store, providers, records, clock, logins: Throttle::of_logins() }
     }
 
     /// Answers a request to the team domain. Bodies are form posts; the caller bounds them (64 KiB).
     /// The answer to `HEAD` has the headers of `GET`, `content-length` among them, and no body.
-    pub async fn team(&self, visit: Visit, request: http::Request<Bytes>) -> http::Response<Bytes> {
-        let _ = (visit, request);
-        unimplemented!()
+    pub async fn team(&self, visit: Visit, request: Request<Bytes>) -> Response<Bytes> {
+        let snapshot = self.live.snapshot.load_full(); // one view of the world, kept to the end
+        let ask = Ask { visit: &visit, now: self.clock.now(), request: &request };
+        let answer = self.route_team(&ask, &snapshot).await;
+        let answer = answer.unwrap_or_else(|t| t.answer(&ask, &Frame::of_team(&snapshot)));
+        finish(answer, request.method())
     }
 
-    /// Answers a request for `/cdn-cgi/access/…` on an application's host.
-    pub async fn app_path(
-        &self,
-        visit: Visit,
-        request: http::Request<Bytes>,
-    ) -> http::Response<Bytes> {
-        let _ = (visit, request);
-        unimplemented!()
+    /// Answers a request for `/cdn-cgi/access/…` on an application's host, as [`Portal::team`] does.
+    pub async fn app_path(&self, visit: Visit, request: Request<Bytes>) -> Response<Bytes> {
+        let snapshot = self.live.snapshot.load_full();
+        let ask = Ask { visit: &visit, now: self.clock.now(), request: &request };
+        let answer = self.route_app(&ask, &snapshot).await;
+        let answer = answer.unwrap_or_else(|t| t.answer(&ask, &Frame::of_team(&snapshot)));
+        finish(answer, request.method())
     }
+}
+
+/// Writes the length, and leaves the body out for `HEAD`.
+fn finish(mut answer: Response<Bytes>, method: &Method) -> Response<Bytes> {
+    if answer.status() != http::StatusCode::NOT_MODIFIED {
+        let length = HeaderValue::from(answer.body().len());
+        answer.headers_mut().insert(header::CONTENT_LENGTH, length);
+    }
+    if *method == Method::HEAD { answer.map(|_| Bytes::new()) } else { answer }
 }
 
 impl fmt::Debug for Portal {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let _ = &self.parts;
         f.write_str("Portal")
     }
 }

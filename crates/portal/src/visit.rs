@@ -19,3 +19,18 @@ pub struct Visit {
     /// The application that host and path belong to, if any.
     pub app: Option<AppId>,
 }
+
+#[cfg(test)]
+impl Visit {
+    /// A visit to `https://auth.example.com/`.
+    pub(crate) fn for_tests() -> Self {
+        Self {
+            ip: IpAddr::from([203, 0, 113, 7]),
+            country: None,
+            ray: RayId::random(),
+            host: "auth.example.com".parse().unwrap(),
+            path: "/".to_owned(),
+            app: None,
+        }
+    }
+}

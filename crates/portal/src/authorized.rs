@@ -1,0 +1,163 @@
+//! The application's end of a login: a nonce becomes a token in a cookie (access-protocol §3.6).
+
+use crate::Portal;
+use crate::ask::Ask;
+use crate::design::Frame;
+use crate::handoff::HandOff;
+use crate::journey::Journey;
+use crate::pages::{MovingPage, Response, page, redirect, with_cookie};
+use crate::secret::{Handle, sha256};
+use crate::texts;
+use crate::trouble::Trouble;
+use http::StatusCode;
+use narthex_model::{CanonicalPath, Hostname, SameSite, Session};
+use narthex_snapshot::{App, Snapshot};
+use narthex_store::PendingKind;
+use narthex_token::{AppSession, Binding, PersonToken, cookie, set_cookie};
+use subtle::ConstantTimeEq as _;
+
+impl Portal {
+    /// `GET /cdn-cgi/access/authorized` on an application's host.
+    pub(crate) async fn authorized(
+        &self,
+        ask: &Ask<'_>,
+        snapshot: &Snapshot,
+    ) -> Result<Response, Trouble> {
+        let here = &ask.visit.host.host;
+        let hand_off = self.redeem(ask).await?;
+        let journey = Journey::unpack(hand_off.journey.clone(), snapshot)?;
+        if *here == journey.origin.host {
+            match belongs(ask, &journey) {
+                Belongs::Yes => {}
+                Belongs::AskAgain => return Ok(redirect(StatusCode::FOUND, &journey.url())),
+                Belongs::No { cookie_missing } => {
+                    let restart = Some(journey.url());
+                    return Err(Trouble::InvalidLoginSession { restart, cookie_missing });
+                }
+            }
+        }
+        let session = self.session(&hand_off.session).await?;
+        let session = session.ok_or_else(|| invalid(Some(journey.url())))?;
+        let cookies = self.mint(ask, snapshot, &journey, here, &session, hand_off.life).await?;
+
+        let settings = &journey.app.spec.cookie;
+        let response = if !hand_off.then.is_empty() {
+            let next = self.hand_on(ask.now, snapshot, &journey, hand_off).await?;
+            redirect(StatusCode::FOUND, &next)
+        } else if settings.same_site_cookie_attribute == Some(SameSite::Strict) {
+            moving_page(snapshot, &journey)
+        } else {
+            redirect(StatusCode::FOUND, &journey.url())
+        };
+        Ok(cookies.iter().fold(response, |response, cookie| with_cookie(response, cookie)))
+    }
+
+    /// Takes the hand-off of the nonce in the query. Whoever presents a nonce uses it up, also with the wrong state
+    /// or at the wrong host.
+    async fn redeem(&self, ask: &Ask<'_>) -> Result<HandOff, Trouble> {
+        let query = ask.query()?;
+        let nonce = query.get("nonce").and_then(Handle::read).ok_or_else(|| invalid(None))?;
+        let kept = self.store.take_pending(PendingKind::Handoff, &nonce.key(), ask.now).await?;
+        let kept = kept.and_then(|body| serde_json::from_value::<HandOff>(body).ok());
+        let hand_off = kept.ok_or_else(|| invalid(None))?;
+        let state = sha256(query.get("state").unwrap_or("").as_bytes());
+        let sound = state.ct_eq(hand_off.state.as_slice());
+        let here = hand_off.host == ask.visit.host.host;
+        if bool::from(sound) && here { Ok(hand_off) } else { Err(invalid(None)) }
+    }
+
+    /// Mints the token and writes the cookies that carry it.
+    async fn mint(
+        &self,
+        ask: &Ask<'_>,
+        snapshot: &Snapshot,
+        journey: &Journey,
+        here: &Hostname,
+        session: &Session,
+        life: i64,
+    ) -> Result<Vec<String>, Trouble> {
+        let settings = &journey.app.spec.cookie;
+        let binding = settings.enable_binding_cookie.then(Binding::random);
+        let identity = &session.identity;
+        let iat = self.live.revocations.issue_time(journey.app.aud(), ask.now);
+        let token = PersonToken {
+            aud: journey.app.aud().clone(),
+            email: identity.email.clone(),
+            sub: identity.user_uuid,
+            identity_nonce: session.nonce.clone(),
+            country: identity.geo.country,
+            custom: identity.oidc_fields.clone(),
+            iat,
+            exp: iat.plus(life),
+            binding: binding.as_ref().map(Binding::hash),
+        };
+        if self.live.revocations.refuses_person(&token) {
+            return Err(Trouble::JustRevoked { restart: journey.url() });
+        }
+        if token.exp > session.tokens_until {
+            self.keep_session(Session { tokens_until: token.exp, ..session.clone() }).await?;
+        }
+        let minted = snapshot.keys.mint_person(&token);
+        if !minted.dropped.is_empty() {
+            let (aud, dropped) = (&token.aud, minted.dropped.len());
+            tracing::warn!(app.aud = %aud, dropped, "{dropped} claims did not fit into a token; get-identity has them");
+        }
+        let path = cookie_path(&journey.app, here, journey);
+        let mut cookies =
+            vec![set_cookie::app_authorization(&minted.jwt, token.exp, settings, &path)];
+        cookies
+            .extend(binding.map(|value| set_cookie::binding(&value, token.exp, settings, &path)));
+        Ok(cookies)
+    }
+}
+
+fn invalid(restart: Option<String>) -> Trouble {
+    Trouble::InvalidLoginSession { restart, cookie_missing: false }
+}
+
+/// Whether the browser is the one that began the login.
+enum Belongs {
+    Yes,
+    /// It cannot be told; the application's next answer ties the browser down.
+    AskAgain,
+    No {
+        cookie_missing: bool,
+    },
+}
+
+/// Compares `CF_AppSession` with what the login is bound to. A login that began at the team domain is bound to
+/// nothing: a browser then goes through the application once more, so that nobody can be logged in as somebody else
+/// by a link; a client that is no browser gets its token (access-protocol §16, 47).
+fn belongs(ask: &Ask<'_>, journey: &Journey) -> Belongs {
+    let Some(hash) = &journey.seen.app_session else {
+        return if ask.is_telling_browser() { Belongs::AskAgain } else { Belongs::Yes };
+    };
+    let mut sent = ask.cookies(cookie::APP_SESSION).peekable();
+    let cookie_missing = sent.peek().is_none();
+    if sent.any(|value| AppSession::is(value, hash)) {
+        Belongs::Yes
+    } else {
+        Belongs::No { cookie_missing }
+    }
+}
+
+/// `Path` of the cookie on this host: where the login began, that of the page to return to.
+fn cookie_path(app: &App, here: &Hostname, journey: &Journey) -> String {
+    if *here == journey.origin.host
+        && let Ok(path) = CanonicalPath::of(journey.path.path())
+    {
+        return app.cookie_path(here, &path).to_owned();
+    }
+    if !app.spec.cookie.path_cookie_attribute {
+        return "/".to_owned();
+    }
+    let there = app.spec.destinations.iter().find(|d| d.host.matches(here));
+    there.map_or("/", |d| d.path.literal_prefix()).to_owned()
+}
+
+fn moving_page(snapshot: &Snapshot, journey: &Journey) -> Response {
+    let frame = Frame::of_team(snapshot);
+    let location = journey.url();
+    let moving = MovingPage { frame: &frame, title: texts::MOVING_TITLE, location: &location };
+    page(StatusCode::OK, &frame, &moving)
+}

@@ -1,0 +1,68 @@
+//! The login sessions behind tokens: found, begun and ended.
+
+use crate::Portal;
+use crate::ask::Ask;
+use narthex_model::{IdentityNonce, Organization, Session, UnixSeconds};
+use narthex_snapshot::{App, LONGEST_TOKEN_SECONDS, Snapshot};
+use narthex_store::StoreError;
+use narthex_token::cookie;
+use std::sync::Arc;
+
+impl Portal {
+    /// The global session of the browser that asks, if it is in force (access-protocol §3.5).
+    pub(crate) async fn global_session(
+        &self,
+        ask: &Ask<'_>,
+        snapshot: &Snapshot,
+    ) -> Result<Option<Arc<Session>>, StoreError> {
+        for jwt in ask.cookies(cookie::AUTHORIZATION) {
+            let Ok(token) = snapshot.keys.open_org(jwt, &snapshot.organization.aud, ask.now) else {
+                continue;
+            };
+            let session = self.session(&token.identity_nonce).await?;
+            if let Some(session) = session.filter(|session| ask.now < session.expires_at) {
+                return Ok(Some(session));
+            }
+        }
+        Ok(None)
+    }
+
+    /// The session of this nonce, unless it was ended; asks the store where another node made it.
+    pub(crate) async fn session(
+        &self,
+        nonce: &IdentityNonce,
+    ) -> Result<Option<Arc<Session>>, StoreError> {
+        let session = match self.live.sessions.get(nonce) {
+            Some(session) => Some(session),
+            None => self.store.session(nonce).await?.map(Arc::new),
+        };
+        Ok(session.filter(|session| !self.live.revocations.refuses_session(session)))
+    }
+
+    /// Keeps a session: durable first, then in force.
+    pub(crate) async fn keep_session(&self, session: Session) -> Result<(), StoreError> {
+        self.store.put_session(&session).await?;
+        self.live.sessions.insert(session);
+        Ok(())
+    }
+
+    /// Ends a session: nothing issued under it is accepted from now on.
+    pub(crate) async fn end_session(
+        &self,
+        nonce: &IdentityNonce,
+        now: UnixSeconds,
+    ) -> Result<(), StoreError> {
+        // Longer than any token can live, also one that is being minted while we are here.
+        let until = now.plus(LONGEST_TOKEN_SECONDS);
+        self.live.revocations.end_session(nonce, until);
+        self.live.sessions.remove(nonce);
+        self.store.end_session(nonce, until).await
+    }
+}
+
+/// Life of a global session in seconds: the organisation's setting, else as long as the application's, else 24 h;
+/// at least 15 minutes and at most a month (access-protocol §10.1).
+pub(crate) fn global_seconds(organization: &Organization, app: &App) -> i64 {
+    let own = organization.session_duration.as_ref();
+    own.unwrap_or(&app.spec.session_duration).seconds().clamp(15 * 60, 30 * 86_400)
+}
