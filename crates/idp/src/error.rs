@@ -30,3 +30,23 @@ pub enum IdpError {
     #[error("this login was begun too long ago or for another identity provider; begin again")]
     Stale,
 }
+
+/// Words of the provider, fit for one line of a log: cut to 200 characters, without control and bidirectional characters.
+pub(crate) fn words(raw: &str) -> String {
+    let hidden = |c: &char| {
+        c.is_control()
+            || matches!(c, '\u{200b}'..='\u{200f}' | '\u{2028}'..='\u{202e}' | '\u{2066}'..='\u{2069}')
+    };
+    raw.chars().filter(|c| !hidden(c)).take(200).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn foreign_words_are_cut_and_keep_to_their_line() {
+        assert_eq!(words("no\r\nlevel=error \u{202e}<script>"), "nolevel=error <script>");
+        assert_eq!(words(&"é".repeat(1_000)).chars().count(), 200);
+    }
+}

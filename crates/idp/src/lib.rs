@@ -3,11 +3,19 @@
 //! What comes out is an [`Assertion`] (what a provider vouched for) or an [`IdpError`]. Who may enter is
 //! decided elsewhere, and so is what a stranger gets to see of an error.
 
+mod ask;
 mod assertion;
+mod circuit;
+mod claims;
 mod error;
 mod fence;
+mod id_token;
+mod json;
+mod keys;
+mod known;
 
 mod mail;
+mod metadata;
 mod oidc;
 mod outbound;
 mod outbox;
@@ -16,6 +24,8 @@ mod pin_limits;
 mod pin_mail;
 mod providers;
 mod smtp;
+mod tokens;
+mod userinfo;
 
 pub use assertion::Assertion;
 pub use error::IdpError;

@@ -1,67 +1,91 @@
-//! All identity providers of one gateway: what is remembered about each, and the way out to them.
+//! All identity providers of one gateway, and the way out to them.
 
 use crate::assertion::Assertion;
 use crate::error::IdpError;
+use crate::known::Known;
 use crate::mail::{Mail, Mailer};
-use crate::oidc::{Begun, CallbackParams, PendingOidc};
+use crate::oidc::{self, Begun, CallbackParams, PendingOidc};
 use crate::outbound::OutboundHttp;
 use crate::pin_limits::PinLimits;
-use narthex_model::{Clock, IdentityProvider, UnixSeconds};
+use narthex_model::{Clock, IdentityProvider, IdpConfig, OidcConfig, UnixSeconds};
 use std::fmt;
 use std::sync::Arc;
+use tokio::sync::Semaphore;
+use tracing::warn;
 use url::Url;
+
+/// How many messages may be on their way to the mail server at once.
+const MAILS: usize = 256;
 
 /// Begins and finishes logins. One for the process, shared by reference.
 pub struct Providers {
+    http: OutboundHttp,
     mailer: Arc<dyn Mailer>,
+    clock: Clock,
+    known: Known,
     limits: PinLimits,
+    mails: Arc<Semaphore>,
 }
 
 impl Providers {
     /// Puts the parts together; nothing is called yet.
     #[must_use]
-    pub fn new(_http: OutboundHttp, mailer: Arc<dyn Mailer>, clock: Clock) -> Self {
-        Self { mailer, limits: PinLimits::new(clock) }
+    pub fn new(http: OutboundHttp, mailer: Arc<dyn Mailer>, clock: Clock) -> Self {
+        let limits = PinLimits::new(clock.clone());
+        let mails = Arc::new(Semaphore::new(MAILS));
+        Self { http, mailer, clock, known: Known::default(), limits, mails }
     }
 
     /// Begins a login at an OpenID Connect provider. `state` is the portal's random value that ties the answer to the
     /// browser; it goes into the URL and is not kept here.
     ///
+    /// The provider's keys are fetched first unless they are known, so that nobody is sent to a provider that is down.
+    ///
     /// # Errors
-    /// `Unreachable` while the provider's keys cannot be had; `Misconfigured` for a provider of another type or settings
-    /// that cannot work.
-    #[expect(
-        clippy::unimplemented,
-        clippy::unused_async,
-        reason = "the interface is published first"
-    )]
+    /// `Unreachable` while the provider's keys cannot be had; `Misconfigured` or `BadAnswer` when what it says about itself
+    /// cannot work with the settings; `Misconfigured` for a provider of another type.
     pub async fn begin_oidc(
         &self,
-        _idp: &IdentityProvider,
-        _redirect_uri: &Url,
-        _state: &str,
+        idp: &IdentityProvider,
+        redirect_uri: &Url,
+        state: &str,
     ) -> Result<Begun, IdpError> {
-        unimplemented!()
+        let (config, now) = (oidc_config(idp)?, self.clock.now());
+        let provider = self.known.provider(idp.id, config);
+        if provider.is_known(now).await {
+            provider.circuit.look(now)?;
+        } else {
+            provider.circuit.admit(now)?;
+            let known = provider.know(&self.http, config, now).await;
+            provider.circuit.record(&known, self.clock.now());
+            known?;
+        }
+        Ok(oidc::begin(idp.id, config, redirect_uri, state, now))
     }
 
     /// Finishes a login: redeems the code, checks every token, reads the claims. `redirect_uri` is the one it was begun with.
     ///
+    /// The pending login must be taken out of the store before, so that it is finished once.
+    ///
     /// # Errors
     /// Every [`IdpError`].
-    #[expect(
-        clippy::unimplemented,
-        clippy::unused_async,
-        reason = "the interface is published first"
-    )]
     pub async fn finish_oidc(
         &self,
-        _idp: &IdentityProvider,
-        _redirect_uri: &Url,
-        _pending: &PendingOidc,
-        _callback: &CallbackParams,
-        _now: UnixSeconds,
+        idp: &IdentityProvider,
+        redirect_uri: &Url,
+        pending: &PendingOidc,
+        callback: &CallbackParams,
+        now: UnixSeconds,
     ) -> Result<Assertion, IdpError> {
-        unimplemented!()
+        let config = oidc_config(idp)?;
+        let code = oidc::read_callback(idp.id, config, pending, callback, now)?;
+        let provider = self.known.provider(idp.id, config);
+        provider.circuit.admit(now)?;
+        let answer = (code, callback.iss.as_deref());
+        let finished =
+            oidc::finish(&self.http, &provider, config, redirect_uri, pending, answer, now).await;
+        provider.circuit.record(&finished, self.clock.now());
+        finished
     }
 
     /// The way out for mail.
@@ -77,17 +101,36 @@ impl Providers {
     }
 
     /// Sends `mail` without making the caller wait, so that an answer takes the same time whether or not mail goes out.
-    /// A failure is logged; at most 256 messages wait, more are dropped and logged.
+    /// A failure is logged; at most 256 messages are on their way at once, more are dropped and logged.
     ///
     /// Must be called within a tokio runtime.
-    #[expect(clippy::unimplemented, reason = "the interface is published first")]
-    pub fn mail_later(&self, _mail: Mail) {
-        unimplemented!()
+    pub fn mail_later(&self, mail: Mail) {
+        let Ok(place) = self.mails.clone().try_acquire_owned() else {
+            warn!("a login code was not sent: too many messages wait for the mail server");
+            return;
+        };
+        let mailer = self.mailer.clone();
+        tokio::spawn(async move {
+            if let Err(error) = mailer.send(mail).await {
+                warn!(%error, "a login code was not sent: {error}");
+            }
+            drop(place);
+        });
     }
 }
 
 impl fmt::Debug for Providers {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str("Providers")
+    }
+}
+
+fn oidc_config(idp: &IdentityProvider) -> Result<&OidcConfig, IdpError> {
+    match &idp.config {
+        IdpConfig::Oidc(config) => Ok(config),
+        IdpConfig::OneTimePin => Err(IdpError::Misconfigured(
+            "this identity provider sends one-time PINs and has no login page of its own"
+                .to_owned(),
+        )),
     }
 }
