@@ -1,5 +1,7 @@
 //! What the SMTP mailer promises, against a small mail server on loopback.
 
+#![expect(clippy::unwrap_used, reason = "a test's helpers may panic")]
+
 use narthex_idp::{Mail, MailError, Mailer, Pin, SmtpMailer, pin_mail};
 use tokio::io::{AsyncBufReadExt, AsyncWriteExt, BufReader};
 use tokio::net::TcpListener;
