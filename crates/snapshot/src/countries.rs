@@ -87,11 +87,13 @@ mod tests {
         let (nothing, data) = ([0, 0, 2], [0, 0, 2 + 16]);
         let tree = [nothing, [0, 0, 1], nothing, data].concat();
         let metadata = [
-            &[0xe6][..],
+            &[0xe9][..],
             &[text("node_count"), long(2), text("record_size"), short(24)].concat(),
             &[text("ip_version"), short(4), text("database_type"), text("Test")].concat(),
             &[text("binary_format_major_version"), short(2)].concat(),
             &[text("binary_format_minor_version"), short(0)].concat(),
+            &[text("build_epoch"), vec![1, 2, 1], text("languages"), vec![0, 4]].concat(),
+            &[text("description"), vec![0xe0]].concat(),
         ]
         .concat();
         [&tree, &[0; 16][..], record, b"\xab\xcd\xefMaxMind.com", &metadata].concat()
