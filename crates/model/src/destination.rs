@@ -143,11 +143,10 @@ fn covers(rest: &str, pieces: &[Box<str>]) -> bool {
         return rest.is_empty() || rest.starts_with('/');
     };
     if others.is_empty() {
-        let ends_at_border = |at: usize| {
-            let tail = rest.get(at + piece.len()..).unwrap_or("?");
-            tail.is_empty() || tail.starts_with('/')
-        };
-        return piece.is_empty() || rest.match_indices(&**piece).any(|(at, _)| ends_at_border(at));
+        // Looked for at the borders, not by searching: the places where it fits may overlap, as "aa" in "aaa".
+        let borders = rest.match_indices('/').map(|(slash, _)| slash).chain([rest.len()]);
+        let ends_at = |border| rest.get(..border).is_some_and(|r| r.ends_with(&**piece));
+        return piece.is_empty() || borders.into_iter().any(ends_at);
     }
     rest.find(&**piece)
         .and_then(|at| rest.get(at + piece.len()..))
@@ -328,6 +327,10 @@ mod tests {
         assert!(d.host.matches(&name("mytest.example.com")));
         assert!(!d.host.matches(&name("tester.example.com")));
         assert_eq!(d.host.fixed_suffix(), "example.com");
+        let d: Destination = "a.com/v*aa".parse().unwrap();
+        let covered = |path: &str| d.path.matches(&CanonicalPath::of(path).unwrap());
+        assert!(covered("/vaa") && covered("/vaaa") && covered("/vaaa/x") && covered("/v1/aaa"));
+        assert!(!covered("/va") && !covered("/vaab") && !covered("/vaab/aab"));
         assert_eq!("a.com/v*/pub".parse::<Destination>().unwrap().path.literal_prefix(), "/");
         assert_eq!("a.com/v1/x".parse::<Destination>().unwrap().path.literal_prefix(), "/v1/x");
         assert_eq!("a.com/v1/*".parse::<Destination>().unwrap().path.literal_prefix(), "/v1");
