@@ -22,6 +22,8 @@ pub(crate) struct Bearer {
     email: Option<HeaderValue>,
     /// The revocation generation in which the token was last found in force.
     cleared: Cell<Option<u64>>,
+    /// Whether its first use was looked at.
+    reported: Cell<bool>,
 }
 
 impl Bearer {
@@ -36,7 +38,8 @@ impl Bearer {
             }
             AppToken::Machine(_) => None,
         };
-        Some(Self { token, assertion, email, cleared: Cell::default() })
+        let (cleared, reported) = Default::default();
+        Some(Self { token, assertion, email, cleared, reported })
     }
 
     /// The token.
@@ -52,6 +55,11 @@ impl Bearer {
     /// The person's address, as a header's value; none for a machine.
     pub(crate) fn email(&self) -> Option<&HeaderValue> {
         self.email.as_ref()
+    }
+
+    /// Whether this was asked before: a token's first use on this core is looked at once.
+    pub(crate) fn was_reported(&self) -> bool {
+        self.reported.replace(true)
     }
 
     /// Whether the token still counts: not expired, not revoked, and its session not ended (security rule 34).

@@ -4,6 +4,7 @@
 use crate::bearer::Bearers;
 use crate::budget::Budget;
 use crate::errand::Errand;
+use crate::first_uses::FirstUses;
 use crate::machines::Machines;
 use crate::meters::{LaneMeters, Meters};
 use crate::ray::Rays;
@@ -13,6 +14,7 @@ use crate::slots::Slots;
 use crate::source::TrustedProxies;
 use crate::tls::Certificates;
 use crate::traffic::Traffic;
+use crate::upstream::Upstreams;
 use crate::world::World;
 use arc_swap::ArcSwap;
 use narthex_model::Clock;
@@ -32,6 +34,7 @@ pub(crate) struct Common {
     pub(crate) log: LogRequests,
     pub(crate) control: mpsc::Sender<Errand>,
     pub(crate) meters: Arc<Meters>,
+    pub(crate) first_uses: FirstUses,
     /// True once the proxy is leaving.
     pub(crate) leaving: watch::Receiver<bool>,
     /// Where plain requests are sent to.
@@ -48,9 +51,10 @@ pub(crate) struct Lane {
     pub(crate) bearers: Bearers,
     pub(crate) machines: Machines,
     pub(crate) traffic: Traffic,
+    pub(crate) upstreams: Upstreams,
     pub(crate) recorder: Recorder,
     pub(crate) rays: Rays,
-    pub(crate) slots: Rc<Slots>,
+    pub(crate) slots: Arc<Slots>,
     /// Handshakes under way.
     pub(crate) handshakes: Cell<usize>,
     /// Signatures for strangers.
@@ -76,6 +80,7 @@ impl Lane {
             bearers: Bearers::new(share(limits.tokens)),
             machines: Machines::default(),
             traffic: Traffic::default(),
+            upstreams: Upstreams::start(common.live.revocations.watch()),
             recorder,
             rays: Rays::new(),
             slots,

@@ -1,12 +1,14 @@
 //! The other end of one connection: what the handshake showed, and what the connection remembers.
 
 use crate::memo::Memo;
-use crate::slots::Slot;
+use crate::pulse::Pulse;
 use crate::target::LastAuthority;
 use crate::tls::TlsRule;
 use narthex_model::Hostname;
 use std::cell::{Cell, RefCell};
 use std::net::IpAddr;
+use std::rc::Rc;
+use std::sync::Arc;
 
 /// One TLS connection.
 pub(crate) struct Peer {
@@ -28,6 +30,29 @@ pub(crate) struct Peer {
     pub(crate) under_way: Cell<usize>,
     /// Requests so far.
     pub(crate) requests: Cell<u64>,
-    /// Its place among the connections that may be open.
-    pub(crate) slot: Slot,
+    /// What moves over the connection.
+    pub(crate) pulse: Arc<Pulse>,
+    /// How many bytes had been read when the last answer had been sent.
+    pub(crate) read_when_idle: Cell<u64>,
+}
+
+/// A request under way; dropped with the answer's body.
+pub(crate) struct Busy(Rc<Peer>);
+
+impl Busy {
+    pub(crate) fn new(peer: &Rc<Peer>) -> Self {
+        peer.under_way.set(peer.under_way.get() + 1);
+        peer.requests.set(peer.requests.get() + 1);
+        Self(Rc::clone(peer))
+    }
+}
+
+impl Drop for Busy {
+    fn drop(&mut self) {
+        let peer = &self.0;
+        peer.under_way.set(peer.under_way.get().saturating_sub(1));
+        if peer.under_way.get() == 0 {
+            peer.read_when_idle.set(peer.pulse.read());
+        }
+    }
 }

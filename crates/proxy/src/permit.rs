@@ -14,7 +14,7 @@ use crate::target::Target;
 use crate::traffic::Counter;
 use crate::world::World;
 use http::{HeaderName, HeaderValue};
-use narthex_model::{EmailAddress, PolicyId, ServiceToken, UnixSeconds};
+use narthex_model::{EmailAddress, Identity, IdpId, PolicyId, ServiceToken, UnixSeconds, UserId};
 use narthex_policy::{
     Admission, Admitted, CertificateFact, Facts, Outcome, Person, Reason, Refusal,
 };
@@ -80,11 +80,32 @@ pub(crate) struct Forbidden {
     /// Which rule, and why.
     pub(crate) reason: Reason,
     /// Who was refused, when somebody was logged in.
-    pub(crate) person: Option<EmailAddress>,
+    pub(crate) person: Option<Refused>,
     /// The service token that was sent and is known.
     pub(crate) token: Option<Arc<ServiceToken>>,
     /// Whether the application has a Service Auth policy, none of which matched.
     pub(crate) by_service_auth: bool,
+}
+
+/// A person who is logged in and not let in.
+#[derive(Debug)]
+pub(crate) struct Refused {
+    pub(crate) user: UserId,
+    pub(crate) email: EmailAddress,
+    pub(crate) idp: IdpId,
+    /// The provider's type.
+    pub(crate) connection: String,
+}
+
+impl From<&Identity> for Refused {
+    fn from(identity: &Identity) -> Self {
+        Self {
+            user: identity.user_uuid,
+            email: identity.email.clone(),
+            idp: identity.idp.id,
+            connection: identity.idp.kind.clone(),
+        }
+    }
 }
 
 impl<'a> Permit<'a> {
@@ -124,6 +145,11 @@ impl<'a> Permit<'a> {
             return None;
         };
         Some(self.app?.policies.policy(at)?.id())
+    }
+
+    /// The token behind the identity headers.
+    pub(crate) fn bearer(&self) -> Option<&Bearer> {
+        self.bearer.as_deref()
     }
 
     /// The token that a machine may go on with in place of its secret, if it was minted for this request.
@@ -208,12 +234,12 @@ fn facts<'a>(source: &Source, token: Option<&Arc<ServiceToken>>, person: Person<
 }
 
 /// One request to an application, with everything the decision may look at.
-pub(crate) struct Asked<'a> {
+pub(crate) struct Asked<'a, 'r> {
     pub(crate) lane: &'a Rc<Lane>,
-    pub(crate) world: &'a World,
+    pub(crate) world: &'r World,
     pub(crate) app: &'a Arc<App>,
-    pub(crate) peer: &'a Peer,
-    pub(crate) presented: &'a Presented<'a>,
+    pub(crate) peer: &'r Peer,
+    pub(crate) presented: &'r Presented<'r>,
     pub(crate) source: Source,
     pub(crate) now: UnixSeconds,
 }
@@ -222,7 +248,7 @@ pub(crate) struct Asked<'a> {
 ///
 /// # Errors
 /// [`Denial`] says whether a login could help.
-pub(crate) fn decide<'a>(asked: &Asked<'a>) -> Result<Permit<'a>, Denial> {
+pub(crate) fn decide<'a>(asked: &Asked<'a, '_>) -> Result<Permit<'a>, Denial> {
     if let Some(permit) = asked.remembered() {
         return Ok(permit);
     }
@@ -251,7 +277,7 @@ pub(crate) fn decide<'a>(asked: &Asked<'a>) -> Result<Permit<'a>, Denial> {
     }
 }
 
-impl<'a> Asked<'a> {
+impl<'a> Asked<'a, '_> {
     fn permit(&self, ground: Ground, bearer: Option<Rc<Bearer>>) -> Permit<'a> {
         let counter = self.lane.traffic.counter(self.app, ground, bearer.as_deref(), &self.source);
         Permit {
@@ -393,7 +419,7 @@ impl<'a> Asked<'a> {
                 Err(None)
             }
             Outcome::Refuse(Refusal::NothingMatches | Refusal::DeniedBy(_)) => {
-                let person = session.as_ref().map(|session| session.identity.email.clone());
+                let person = session.as_ref().map(|session| Refused::from(&session.identity));
                 let reason = self.app.policies.explain(&facts, &outcome);
                 let forbidden = Forbidden { reason, person, token: None, by_service_auth: false };
                 Err(Some(Denial::Forbidden(Box::new(forbidden))))

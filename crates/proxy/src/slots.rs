@@ -2,18 +2,18 @@
 
 use crate::meters::{LaneMeters, Meters};
 use hashbrown::HashMap;
-use std::cell::{Cell, RefCell};
 use std::net::IpAddr;
-use std::rc::Rc;
-use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
 use tokio::sync::Notify;
 
-/// The places of one core.
+/// The places of one core. They are taken and given back on that core; what makes this type `Sync` is that a place
+/// travels with its socket, and upgraded sockets are typed to travel anywhere.
 pub(crate) struct Slots {
     most: usize,
     most_per_address: usize,
-    open: Cell<usize>,
-    by_address: RefCell<HashMap<IpAddr, usize>>,
+    open: AtomicUsize,
+    by_address: Mutex<HashMap<IpAddr, usize>>,
     meters: Arc<Meters>,
     lane: usize,
     /// Told when the last place is given back.
@@ -22,7 +22,7 @@ pub(crate) struct Slots {
 
 /// A place taken. Dropping it gives it back.
 pub(crate) struct Slot {
-    slots: Rc<Slots>,
+    slots: Arc<Slots>,
     /// The address it counts against; `None` for trusted proxies.
     address: Option<IpAddr>,
 }
@@ -33,34 +33,34 @@ impl Slots {
         most_per_address: usize,
         meters: Arc<Meters>,
         lane: usize,
-    ) -> Rc<Self> {
+    ) -> Arc<Self> {
         let (open, by_address, empty) = Default::default();
-        Rc::new(Self { most, most_per_address, open, by_address, meters, lane, empty })
+        Arc::new(Self { most, most_per_address, open, by_address, meters, lane, empty })
     }
 
     /// A place for a connection from `address`, which counts against that address unless it is a trusted proxy's.
     /// `None` when there are too many already.
-    pub(crate) fn take(self: &Rc<Self>, address: IpAddr, trusted: bool) -> Option<Slot> {
+    pub(crate) fn take(self: &Arc<Self>, address: IpAddr, trusted: bool) -> Option<Slot> {
         let address = (!trusted).then_some(address);
-        if self.open.get() >= self.most {
+        if self.open.load(Ordering::Relaxed) >= self.most {
             return None;
         }
         if let Some(address) = address {
-            let mut by_address = self.by_address.borrow_mut();
+            let mut by_address = self.by_address.lock().unwrap_or_else(PoisonError::into_inner);
             let count = by_address.entry(address).or_insert(0);
             if *count >= self.most_per_address {
                 return None;
             }
             *count += 1;
         }
-        self.open.set(self.open.get() + 1);
+        self.open.fetch_add(1, Ordering::Relaxed);
         self.meters().connections_open.add();
-        Some(Slot { slots: Rc::clone(self), address })
+        Some(Slot { slots: Arc::clone(self), address })
     }
 
     /// Returns once every place has been given back.
     pub(crate) async fn until_empty(&self) {
-        while self.open.get() > 0 {
+        while self.open.load(Ordering::Acquire) > 0 {
             self.empty.notified().await;
         }
     }
@@ -74,7 +74,7 @@ impl Drop for Slot {
     fn drop(&mut self) {
         let slots = &self.slots;
         if let Some(address) = self.address {
-            let mut by_address = slots.by_address.borrow_mut();
+            let mut by_address = slots.by_address.lock().unwrap_or_else(PoisonError::into_inner);
             if let Some(count) = by_address.get_mut(&address) {
                 *count -= 1;
                 if *count == 0 {
@@ -83,8 +83,7 @@ impl Drop for Slot {
             }
         }
         slots.meters().connections_open.sub();
-        slots.open.set(slots.open.get() - 1);
-        if slots.open.get() == 0 {
+        if slots.open.fetch_sub(1, Ordering::AcqRel) == 1 {
             slots.empty.notify_one();
         }
     }
@@ -108,6 +107,6 @@ mod tests {
         drop((first, third));
         assert!(slots.take(a, false).is_some(), "a place was given back");
         drop(second);
-        assert!(slots.by_address.borrow().is_empty());
+        assert!(slots.by_address.lock().unwrap().is_empty());
     }
 }

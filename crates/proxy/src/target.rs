@@ -109,6 +109,15 @@ impl Target {
         Ok(Self { authority, path_and_query, method, version: head.version, websocket_over_http2 })
     }
 
+    /// Checks a request that [`Target::is_options_of_server`] as far as it can be checked.
+    ///
+    /// # Errors
+    /// As [`Target::of`].
+    pub(crate) fn check_server_wide(head: &Parts, last: &LastAuthority) -> Result<(), Malformed> {
+        check_fields(&head.headers)?;
+        authority(head, head.version == Version::HTTP_2, last).map(drop)
+    }
+
     /// The host, and the port if one was written.
     pub(crate) fn authority(&self) -> &Authority {
         &self.authority

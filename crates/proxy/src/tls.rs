@@ -135,6 +135,12 @@ pub(crate) struct Certificates {
     made: papaya::HashMap<Hostname, Arc<NameTls>>,
 }
 
+impl fmt::Debug for Certificates {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Certificates").field("source", &self.source).finish_non_exhaustive()
+    }
+}
+
 impl Certificates {
     pub(crate) fn new(source: CertificateSource) -> Self {
         static GENERATION: AtomicU64 = AtomicU64::new(0);

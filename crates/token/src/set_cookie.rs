@@ -27,6 +27,14 @@ impl AppSession {
         Self(format!("n{}", hex(&random::<8>())))
     }
 
+    /// The value that a browser sent, if it has the form of one. A login in another tab may wait for it.
+    #[must_use]
+    pub fn resumed(raw: &str) -> Option<Self> {
+        let digits = raw.strip_prefix('n').filter(|digits| digits.len() == 16)?;
+        let hex = |b: u8| b.is_ascii_digit() || (b'a'..=b'f').contains(&b);
+        digits.bytes().all(hex).then(|| Self(raw.to_owned()))
+    }
+
     /// The cookie's value.
     #[must_use]
     pub fn as_str(&self) -> &str {

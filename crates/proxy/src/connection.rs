@@ -1,0 +1,280 @@
+//! One connection from its handshake to its end: HTTP/1.1 or HTTP/2, the limits in time, and parking.
+//!
+//! A connection has one timer, which ticks every few seconds, and none for each request. An HTTP/1.1 connection
+//! without anything under way is taken apart after the first tick and only its TLS stream kept: that halves what an
+//! idle connection holds (road, "Park idle connections").
+
+use crate::body::{BodyError, ProxyBody};
+use crate::handshake::Shaken;
+use crate::lane::Lane;
+use crate::peer::{Busy, Peer};
+use crate::pulse::Watched;
+use crate::serve::serve;
+use bytes::Bytes;
+use http::{Request, Response};
+use http_body::{Body, Frame, SizeHint};
+use hyper::body::Incoming;
+use hyper::server::conn::{http1, http2};
+use hyper::service::service_fn;
+use hyper_util::rt::TokioIo;
+use std::convert::Infallible;
+use std::future::Future;
+use std::pin::{Pin, pin};
+use std::rc::Rc;
+use std::task::{Context, Poll};
+use std::time::Duration;
+use tokio::net::TcpStream;
+use tokio::time::{Interval, MissedTickBehavior};
+use tokio_rustls::server::TlsStream;
+
+type Stream = Watched<TlsStream<TcpStream>>;
+
+/// How exactly limits in time are kept.
+const TICK: Duration = Duration::from_secs(5);
+
+/// Largest head of a request, in bytes (security §3).
+const HEAD_BYTES: usize = 64 * 1024;
+
+/// Bytes that an HTTP/2 connection may bring between two ticks while it asks for nothing: SETTINGS and PING.
+const IDLE_BYTES: u64 = 16 * 1024;
+
+/// Streams reset by our own errors before the connection is closed (security §3).
+const MOST_RESETS: usize = 200;
+
+/// Serves a connection to its end.
+pub(crate) async fn serve_connection(lane: Rc<Lane>, shaken: Shaken) {
+    let Shaken { peer, stream, http2 } = shaken;
+    if http2 {
+        serve_http2(lane, peer, stream).await
+    } else {
+        serve_http1(lane, peer, stream).await
+    }
+}
+
+/// An answer on its way out. The request is under way until its last byte is handed over.
+struct Sending {
+    body: ProxyBody,
+    _busy: Busy,
+}
+
+impl Body for Sending {
+    type Data = Bytes;
+    type Error = BodyError;
+
+    fn poll_frame(
+        self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+    ) -> Poll<Option<Result<Frame<Bytes>, BodyError>>> {
+        Pin::new(&mut self.get_mut().body).poll_frame(cx)
+    }
+
+    fn is_end_stream(&self) -> bool {
+        self.body.is_end_stream()
+    }
+
+    fn size_hint(&self) -> SizeHint {
+        self.body.size_hint()
+    }
+}
+
+async fn answer(
+    lane: Rc<Lane>,
+    peer: Rc<Peer>,
+    request: Request<Incoming>,
+) -> Result<Response<Sending>, Infallible> {
+    let busy = Busy::new(&peer);
+    let response = serve(&lane, &peer, request).await;
+    Ok(response.map(|body| Sending { body, _busy: busy }))
+}
+
+async fn serve_http1(lane: Rc<Lane>, peer: Rc<Peer>, mut stream: Stream) {
+    let mut watch = Watch::new(&lane, &peer);
+    let mut builder = http1::Builder::new();
+    builder.header_read_timeout(None).max_buf_size(HEAD_BYTES).half_close(false);
+    loop {
+        let service = {
+            let (lane, peer) = (Rc::clone(&lane), Rc::clone(&peer));
+            service_fn(move |request| answer(Rc::clone(&lane), Rc::clone(&peer), request))
+        };
+        let connection = builder.serve_connection(TokioIo::new(stream), service).with_upgrades();
+        let mut connection = Box::pin(connection);
+        let why = watch.over(connection.as_mut(), |c| c.graceful_shutdown()).await;
+        match why {
+            Why::Done | Why::Close => return,
+            Why::Quiet => {
+                let parts = Pin::into_inner(connection).into_parts();
+                let Some(parts) = parts else { return };
+                stream = parts.io.into_inner();
+                let nothing_read = parts.read_buf.is_empty();
+                stream.unread(parts.read_buf);
+                if nothing_read && !watch.park(&stream).await {
+                    return;
+                }
+            }
+        }
+    }
+}
+
+async fn serve_http2(lane: Rc<Lane>, peer: Rc<Peer>, stream: Stream) {
+    let mut watch = Watch::new(&lane, &peer);
+    watch.parks = false;
+    let service = {
+        let (lane, peer) = (Rc::clone(&lane), Rc::clone(&peer));
+        service_fn(move |request| answer(Rc::clone(&lane), Rc::clone(&peer), request))
+    };
+    let mut builder = http2::Builder::new(OnThisCore);
+    builder
+        .max_concurrent_streams(lane.common.limits.streams)
+        .max_header_list_size(64 * 1024)
+        .max_local_error_reset_streams(MOST_RESETS)
+        .enable_connect_protocol();
+    let connection = Box::pin(builder.serve_connection(TokioIo::new(stream), service));
+    let mut connection = connection;
+    watch.over(connection.as_mut(), |c| c.graceful_shutdown()).await;
+}
+
+/// Runs the streams of an HTTP/2 connection on the core of the connection.
+#[derive(Clone, Copy)]
+struct OnThisCore;
+
+impl<F: Future + 'static> hyper::rt::Executor<F> for OnThisCore {
+    fn execute(&self, future: F) {
+        drop(tokio::task::spawn_local(async move {
+            future.await;
+        }));
+    }
+}
+
+/// Why a connection is not driven further.
+enum Why {
+    /// It has ended.
+    Done,
+    /// It is to be closed.
+    Close,
+    /// Nothing is under way.
+    Quiet,
+}
+
+/// The watch over one connection.
+struct Watch {
+    lane: Rc<Lane>,
+    peer: Rc<Peer>,
+    ticks: Interval,
+    leaving: tokio::sync::watch::Receiver<bool>,
+    /// Whether a quiet connection is taken apart.
+    parks: bool,
+    /// Whether it was told to end after what is under way.
+    ending: bool,
+    quiet_for: Duration,
+    head_for: Duration,
+    stalled_for: Duration,
+    read: u64,
+    written: u64,
+    requests: u64,
+}
+
+impl Watch {
+    fn new(lane: &Rc<Lane>, peer: &Rc<Peer>) -> Self {
+        let mut ticks = tokio::time::interval_at(tokio::time::Instant::now() + TICK, TICK);
+        ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
+        Self {
+            lane: Rc::clone(lane),
+            peer: Rc::clone(peer),
+            ticks,
+            leaving: lane.common.leaving.clone(),
+            parks: true,
+            ending: false,
+            quiet_for: Duration::ZERO,
+            head_for: Duration::ZERO,
+            stalled_for: Duration::ZERO,
+            read: 0,
+            written: 0,
+            requests: 0,
+        }
+    }
+
+    /// Drives a connection until it ends, or there is a reason not to.
+    async fn over<C: Future>(&mut self, mut connection: Pin<&mut C>, end: fn(Pin<&mut C>)) -> Why {
+        let mut leaving = self.leaving.clone();
+        loop {
+            tokio::select! {
+                biased;
+                _ = &mut connection => return Why::Done,
+                _ = leaving.wait_for(|leaving| *leaving), if !self.ending => {
+                    self.ending = true;
+                    end(connection.as_mut());
+                }
+                _ = self.ticks.tick() => match self.look() {
+                    Look::Fine => {}
+                    Look::Close => return Why::Close,
+                    Look::Quiet => return Why::Quiet,
+                    Look::End => {
+                        self.ending = true;
+                        end(connection.as_mut());
+                    }
+                },
+            }
+        }
+    }
+
+    /// One look at what has moved since the last.
+    fn look(&mut self) -> Look {
+        let (peer, limits) = (&self.peer, &self.lane.common.limits);
+        let (read, written) = (peer.pulse.read(), peer.pulse.written());
+        let stalled = peer.pulse.is_blocked() && written == self.written;
+        let brought = read.wrapping_sub(self.read);
+        let asked = peer.requests.get() != self.requests;
+        (self.read, self.written, self.requests) = (read, written, peer.requests.get());
+
+        self.stalled_for = if stalled { self.stalled_for + TICK } else { Duration::ZERO };
+        if self.stalled_for >= limits.write_stall {
+            return Look::Close;
+        }
+        if peer.under_way.get() > 0 || asked {
+            (self.quiet_for, self.head_for) = (Duration::ZERO, Duration::ZERO);
+            return Look::Fine;
+        }
+        self.quiet_for += TICK;
+        if self.parks {
+            return self.look_at_quiet_http1(read);
+        }
+        if brought > IDLE_BYTES || self.ending && self.quiet_for >= 2 * TICK {
+            return Look::Close;
+        }
+        if self.quiet_for >= limits.keep_alive && !self.ending { Look::End } else { Look::Fine }
+    }
+
+    fn look_at_quiet_http1(&mut self, read: u64) -> Look {
+        if read == self.peer.read_when_idle.get() && self.head_for.is_zero() {
+            return Look::Quiet;
+        }
+        self.head_for += TICK;
+        if self.head_for >= self.lane.common.limits.head_time { Look::Close } else { Look::Fine }
+    }
+
+    /// Waits until a quiet connection brings something. `false` when it is to be closed.
+    async fn park(&mut self, stream: &Stream) -> bool {
+        let (tcp, _) = stream.get_ref().get_ref();
+        let patience = self.lane.common.limits.keep_alive.saturating_sub(self.quiet_for);
+        let readable = pin!(tcp.readable());
+        let woken = tokio::select! {
+            woken = readable => woken.is_ok(),
+            _ = self.leaving.wait_for(|leaving| *leaving) => false,
+            () = tokio::time::sleep(patience) => false,
+        };
+        self.quiet_for = Duration::ZERO;
+        self.ticks.reset();
+        woken
+    }
+}
+
+/// What one look found.
+enum Look {
+    Fine,
+    /// Nothing is under way, and no head has begun.
+    Quiet,
+    /// To be ended properly.
+    End,
+    /// To be closed at once.
+    Close,
+}

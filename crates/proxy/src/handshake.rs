@@ -1,0 +1,159 @@
+//! From an accepted socket to a TLS connection whose name is known.
+
+use crate::lane::Lane;
+use crate::peer::Peer;
+use crate::proxy_protocol;
+use crate::pulse::Watched;
+use crate::slots::Slot;
+use crate::tls::NameTls;
+use narthex_model::Hostname;
+use rustls::server::Acceptor;
+use std::cell::{Cell, RefCell};
+use std::io;
+use std::net::{IpAddr, SocketAddr};
+use std::rc::Rc;
+use std::sync::Arc;
+use tokio::io::AsyncWriteExt;
+use tokio::net::TcpStream;
+use tokio_rustls::server::TlsStream;
+use tokio_rustls::{LazyConfigAcceptor, StartHandshake};
+use tracing::debug;
+
+/// A fatal `unrecognized_name` alert in the clear (RFC 8446 §6.2, RFC 6066 §3).
+const UNRECOGNIZED_NAME: [u8; 7] = [21, 3, 1, 0, 2, 2, 112];
+
+/// A connection ready for HTTP.
+pub(crate) struct Shaken {
+    pub(crate) peer: Rc<Peer>,
+    pub(crate) stream: Watched<TlsStream<TcpStream>>,
+    pub(crate) http2: bool,
+}
+
+/// Why there is no TLS connection.
+#[derive(Debug, thiserror::Error)]
+pub(crate) enum NotShaken {
+    /// The client named no host, or one that is not ours.
+    #[error("no host of this gateway was named")]
+    UnknownName,
+    /// It took too long.
+    #[error("the handshake took too long")]
+    TooSlow,
+    /// The connection or the protocol failed.
+    #[error("the handshake failed")]
+    Failed(#[from] io::Error),
+    /// There is no certificate to show.
+    #[error("there is no certificate for {0}; configure one or allow the local CA")]
+    NoCertificate(Hostname),
+}
+
+/// Counts a handshake under way.
+struct UnderWay(Rc<Lane>);
+
+impl Drop for UnderWay {
+    fn drop(&mut self) {
+        self.0.handshakes.set(self.0.handshakes.get().saturating_sub(1));
+    }
+}
+
+/// Shakes hands within the time limit. `None` when it came to nothing; the meters know why.
+pub(crate) async fn shake(
+    lane: &Rc<Lane>,
+    tcp: TcpStream,
+    from: SocketAddr,
+    slot: Slot,
+) -> Option<Shaken> {
+    let meters = lane.meters();
+    if lane.handshakes.get() >= lane.most_handshakes() {
+        meters.connections_refused.add();
+        return None;
+    }
+    lane.handshakes.set(lane.handshakes.get() + 1);
+    let _under_way = UnderWay(Rc::clone(lane));
+    let limit = lane.common.limits.handshake_time;
+    let shaken = match tokio::time::timeout(limit, negotiate(lane, tcp, from, slot)).await {
+        Ok(shaken) => shaken,
+        Err(_) => Err(NotShaken::TooSlow),
+    };
+    match &shaken {
+        Ok(_) => meters.handshakes.add(),
+        Err(NotShaken::UnknownName | NotShaken::NoCertificate(_)) => {
+            meters.handshakes_unknown_name.add();
+        }
+        Err(NotShaken::TooSlow | NotShaken::Failed(_)) => meters.handshakes_failed.add(),
+    }
+    shaken.inspect_err(|reason| debug!(reason = %reason, "no TLS connection: {reason}")).ok()
+}
+
+async fn negotiate(
+    lane: &Rc<Lane>,
+    mut tcp: TcpStream,
+    from: SocketAddr,
+    slot: Slot,
+) -> Result<Shaken, NotShaken> {
+    let address = client_address(lane, &mut tcp, from.ip()).await?;
+    let port = tcp.local_addr()?.port();
+    let start = LazyConfigAcceptor::new(Acceptor::default(), tcp).await?;
+    let sni = start.client_hello().server_name().and_then(|name| name.parse::<Hostname>().ok());
+    let tls = match sni.as_ref().map(|sni| tls_for(lane, sni)) {
+        Some(Ok(Some(tls))) => tls,
+        Some(Err(reason)) => {
+            refuse_name(start).await;
+            return Err(reason);
+        }
+        Some(Ok(None)) | None => {
+            refuse_name(start).await;
+            return Err(NotShaken::UnknownName);
+        }
+    };
+    let stream = start.into_stream(Arc::clone(&tls.config)).await?;
+    let http2 = stream.get_ref().1.alpn_protocol() == Some(b"h2");
+    let stream = Watched::new(stream, slot);
+    let peer = Rc::new(Peer {
+        address,
+        speaks_for_others: lane.common.trusted.hold(address),
+        sni: sni.ok_or(NotShaken::UnknownName)?,
+        rule: tls.rule.clone(),
+        port,
+        authority: Default::default(),
+        memo: RefCell::default(),
+        under_way: Cell::default(),
+        requests: Cell::default(),
+        pulse: Arc::clone(stream.pulse()),
+        read_when_idle: Cell::default(),
+    });
+    Ok(Shaken { peer, stream, http2 })
+}
+
+/// The address behind the socket: what a trusted proxy's PROXY protocol says, else the socket's own.
+pub(crate) async fn client_address(
+    lane: &Lane,
+    tcp: &mut TcpStream,
+    from: IpAddr,
+) -> io::Result<IpAddr> {
+    let from = from.to_canonical();
+    if !lane.common.trusted.hold(from) {
+        return Ok(from);
+    }
+    let told = proxy_protocol::read(tcp).await?;
+    Ok(told.map_or(from, |ip| ip.to_canonical()))
+}
+
+/// The TLS settings for a name that is ours; `None` when it is not.
+fn tls_for(lane: &Lane, sni: &Hostname) -> Result<Option<Arc<NameTls>>, NotShaken> {
+    if !lane.world().snapshot.knows_host(sni) {
+        return Ok(None);
+    }
+    let made = lane.certificates().for_name(sni, lane.clock.now());
+    match made.map_err(|error| NotShaken::Failed(io::Error::other(error)))? {
+        Some(tls) => Ok(Some(tls)),
+        None => Err(NotShaken::NoCertificate(sni.clone())),
+    }
+}
+
+/// Says that the name is unknown, before anything else was said: no other name's certificate is shown.
+async fn refuse_name(mut start: StartHandshake<TcpStream>) {
+    let told = start.io.write_all(&UNRECOGNIZED_NAME).await;
+    if told.is_ok() {
+        let _closing = start.io.shutdown().await;
+    }
+}

@@ -1,0 +1,135 @@
+//! Sockets: bound once for every core, so that the system shares connections out among the cores.
+
+use crate::lane::Lane;
+use crate::{connection, handshake, plain};
+use socket2::{Domain, Protocol, Socket, Type};
+use std::io;
+use std::net::SocketAddr;
+use std::rc::Rc;
+use std::time::Duration;
+use tokio::net::{TcpListener, TcpStream};
+
+/// Connections that may wait to be accepted, on each core's socket.
+const BACKLOG: i32 = 1024;
+
+/// First and longest pause after accepting failed for want of a resource.
+const PAUSE: (Duration, Duration) = (Duration::from_millis(10), Duration::from_secs(1));
+
+/// What is spoken on a socket.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Scheme {
+    Https,
+    Http,
+}
+
+/// One address, bound as often as there are cores.
+pub(crate) struct Bound {
+    pub(crate) address: SocketAddr,
+    pub(crate) sockets: Vec<std::net::TcpListener>,
+}
+
+/// Binds `address` once for each core. Port 0 takes a free port, the same for all.
+///
+/// # Errors
+/// When the address is in use or not ours; the text names it.
+pub(crate) fn bind(address: SocketAddr, cores: usize) -> io::Result<Bound> {
+    let named = |error: io::Error| {
+        io::Error::new(error.kind(), format!("cannot listen on {address}: {error}"))
+    };
+    // Sockets that share a port would also share it with another instance of this program; this one would not.
+    let probe = socket(address, false).map_err(named)?;
+    let chosen = probe.local_addr().map_err(named)?;
+    drop(probe);
+    let sockets = (0..cores.max(1)).map(|_| socket(chosen, true));
+    let sockets = sockets.collect::<io::Result<Vec<_>>>().map_err(named)?;
+    Ok(Bound { address: chosen, sockets })
+}
+
+fn socket(address: SocketAddr, shared: bool) -> io::Result<std::net::TcpListener> {
+    let socket = Socket::new(Domain::for_address(address), Type::STREAM, Some(Protocol::TCP))?;
+    socket.set_reuse_address(true)?;
+    socket.set_reuse_port(shared)?;
+    if address.is_ipv6() {
+        socket.set_only_v6(true)?;
+    }
+    socket.set_nonblocking(true)?;
+    socket.bind(&address.into())?;
+    socket.listen(BACKLOG)?;
+    Ok(socket.into())
+}
+
+/// Accepts connections until the proxy leaves.
+pub(crate) async fn accept(lane: Rc<Lane>, listener: TcpListener, scheme: Scheme) {
+    let mut leaving = lane.common.leaving.clone();
+    let mut pause = PAUSE.0;
+    loop {
+        let accepted = tokio::select! {
+            biased;
+            accepted = listener.accept() => accepted,
+            _ = leaving.wait_for(|leaving| *leaving) => break,
+        };
+        match accepted {
+            Ok((tcp, from)) => {
+                pause = PAUSE.0;
+                welcome(&lane, tcp, from, scheme);
+            }
+            Err(error) if is_about_one_connection(&error) => {}
+            Err(error) => {
+                lane.meters().accept_failures.add();
+                tracing::warn!(reason = %error, "cannot accept connections: {error}; trying again");
+                tokio::time::sleep(pause).await;
+                pause = (pause * 2).min(PAUSE.1);
+            }
+        }
+    }
+}
+
+/// Errors that accept(2) hands on from a connection that is gone already.
+fn is_about_one_connection(error: &io::Error) -> bool {
+    matches!(
+        error.kind(),
+        io::ErrorKind::ConnectionAborted
+            | io::ErrorKind::ConnectionReset
+            | io::ErrorKind::Interrupted
+    )
+}
+
+fn welcome(lane: &Rc<Lane>, tcp: TcpStream, from: SocketAddr, scheme: Scheme) {
+    let meters = lane.meters();
+    meters.connections_accepted.add();
+    let address = from.ip().to_canonical();
+    let Some(slot) = lane.slots.take(address, lane.common.trusted.hold(address)) else {
+        meters.connections_refused.add();
+        return;
+    };
+    if tcp.set_nodelay(true).is_err() {
+        return; // gone already
+    }
+    let lane = Rc::clone(lane);
+    match scheme {
+        Scheme::Http => drop(tokio::task::spawn_local(plain::serve_plain(lane, tcp, from, slot))),
+        // Serving is another task than shaking hands, so that the handshake's memory is given back.
+        Scheme::Https => drop(tokio::task::spawn_local(async move {
+            if let Some(shaken) = handshake::shake(&lane, tcp, from, slot).await {
+                tokio::task::spawn_local(connection::serve_connection(lane, shaken));
+            }
+        })),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn cores_share_a_port_and_strangers_do_not() {
+        let free: SocketAddr = "127.0.0.1:0".parse().unwrap();
+        let bound = bind(free, 3).unwrap();
+        assert_ne!(bound.address.port(), 0);
+        let ports = bound.sockets.iter().map(|s| s.local_addr().unwrap().port());
+        assert!(ports.into_iter().all(|port| port == bound.address.port()));
+        let error = bind(bound.address, 1).map(|b| b.address).unwrap_err();
+        assert_eq!(error.kind(), io::ErrorKind::AddrInUse);
+        assert!(error.to_string().contains(&bound.address.to_string()), "{error}");
+    }
+}

@@ -1,0 +1,482 @@
+//! The one place that turns a refusal into an answer, and so decides what a stranger gets to see. The log's text is
+//! another, see `report`.
+
+use crate::body::{BodyError, ProxyBody};
+use crate::challenge::{Challenge, LONG_EXPIRED, NEVER_KEEP, www_authenticate};
+use crate::errand::NotRun;
+use crate::lane::Lane;
+use crate::page::{Page, SECURITY_POLICY};
+use crate::permit::Forbidden;
+use crate::source::{Source, Unreadable};
+use crate::target::{Malformed, Target};
+use crate::upstream::UpstreamError;
+use crate::wants::Wants;
+use crate::world::World;
+use bytes::Bytes;
+use http::header::{
+    CACHE_CONTROL, CONTENT_SECURITY_POLICY, CONTENT_TYPE, EXPIRES, LOCATION, REFERRER_POLICY,
+    RETRY_AFTER, WWW_AUTHENTICATE, X_CONTENT_TYPE_OPTIONS,
+};
+use http::{HeaderMap, HeaderName, HeaderValue, Response, StatusCode};
+use narthex_model::{PolicyId, RayId, ServiceToken, UnixSeconds};
+use narthex_snapshot::App;
+use narthex_token::AppSession;
+use serde_json::json;
+use std::sync::Arc;
+
+const ACCESS_AUD: HeaderName = HeaderName::from_static("cf-access-aud");
+const ACCESS_DOMAIN: HeaderName = HeaderName::from_static("cf-access-domain");
+const GRPC_STATUS: HeaderName = HeaderName::from_static("grpc-status");
+const GRPC_MESSAGE: HeaderName = HeaderName::from_static("grpc-message");
+
+/// Begins every 403 of an application (access-protocol §2.7).
+const FORBIDDEN: &str = "Forbidden. You don't have permission to view this.";
+
+/// Why a request got no answer from an application.
+#[derive(Debug)]
+pub(crate) enum Refusal {
+    /// It has more than one meaning, or is more than we take.
+    Malformed(Malformed),
+    /// A trusted proxy did not say whose request it is.
+    Unreadable(Unreadable),
+    /// Its host is not one that this connection was made for.
+    Misdirected,
+    /// Nothing is at this path, which is the gateway's.
+    Nothing,
+    /// The host has an origin, and no application covers the request.
+    Unmatched,
+    /// The application has no origin.
+    NoOrigin,
+    /// A preflight that no setting allows (access-protocol §3.1 row 4).
+    Preflight,
+    /// A service token proved nothing.
+    Unauthenticated {
+        /// For the operator.
+        why: &'static str,
+        /// The token, when its Client ID is known.
+        token: Option<Arc<ServiceToken>>,
+    },
+    /// The policies refused, and a login would not help.
+    Forbidden(Box<Forbidden>),
+    /// A login could help.
+    Login {
+        /// A valid service token that no policy admits.
+        token: Option<Arc<ServiceToken>>,
+        /// Whether a service token was sent that proves nothing.
+        invalid_token: bool,
+        /// The `CF_AppSession` cookie that the browser sent: a login in another tab may be waiting for it.
+        app_session: Option<AppSession>,
+    },
+    /// More work for strangers than we do in a second.
+    Busy,
+    /// The control side gave no answer.
+    NotRun(NotRun),
+    /// The origin gave no answer.
+    Upstream(UpstreamError),
+    /// The gateway failed.
+    Panic,
+}
+
+/// What is known of a request that is refused. What is absent had not been found out by then.
+#[derive(Clone, Copy)]
+pub(crate) struct Told<'a> {
+    pub(crate) lane: &'a Lane,
+    pub(crate) world: &'a World,
+    pub(crate) ray: &'a RayId,
+    pub(crate) now: UnixSeconds,
+    pub(crate) wants: Wants,
+    pub(crate) target: Option<&'a Target>,
+    pub(crate) source: Option<&'a Source>,
+    pub(crate) app: Option<&'a Arc<App>>,
+}
+
+/// What a refusal says: to people as a page, to programs as JSON.
+pub(crate) struct Notice {
+    pub(crate) status: StatusCode,
+    pub(crate) title: &'static str,
+    pub(crate) message: String,
+    /// What would help.
+    pub(crate) remedy: &'static str,
+    /// Who is logged in, for whom another login may help.
+    pub(crate) person: Option<String>,
+}
+
+impl Refusal {
+    /// The status, before the client's form is considered.
+    pub(crate) fn status(&self, app: Option<&Arc<App>>) -> StatusCode {
+        match self {
+            Self::Malformed(malformed) => match malformed {
+                Malformed::Method => StatusCode::METHOD_NOT_ALLOWED,
+                Malformed::Expectation => StatusCode::EXPECTATION_FAILED,
+                Malformed::TooLong => StatusCode::URI_TOO_LONG,
+                Malformed::FieldTooLong => StatusCode::REQUEST_HEADER_FIELDS_TOO_LARGE,
+                Malformed::NoHost
+                | Malformed::TwoHosts
+                | Malformed::Host
+                | Malformed::Authorities
+                | Malformed::Form
+                | Malformed::Scheme
+                | Malformed::Path(_)
+                | Malformed::Query
+                | Malformed::Framing => StatusCode::BAD_REQUEST,
+            },
+            Self::Unreadable(_) => StatusCode::BAD_REQUEST,
+            Self::Misdirected => StatusCode::MISDIRECTED_REQUEST,
+            Self::Nothing => StatusCode::NOT_FOUND,
+            Self::Unmatched | Self::Preflight => StatusCode::FORBIDDEN,
+            Self::Unauthenticated { .. } | Self::Login { .. } => StatusCode::UNAUTHORIZED,
+            // access-protocol §3.1 row 8: a block by Service Auth is 401 where the application says so.
+            Self::Forbidden(forbidden) => {
+                let wanted = app.is_some_and(|app| app.spec.service_auth_401_redirect);
+                if wanted && forbidden.by_service_auth {
+                    StatusCode::UNAUTHORIZED
+                } else {
+                    StatusCode::FORBIDDEN
+                }
+            }
+            Self::Busy => StatusCode::SERVICE_UNAVAILABLE,
+            Self::NotRun(not_run) => match not_run {
+                NotRun::TooLarge(_) => StatusCode::PAYLOAD_TOO_LARGE,
+                NotRun::Body => StatusCode::BAD_REQUEST,
+                NotRun::Busy => StatusCode::SERVICE_UNAVAILABLE,
+                NotRun::Silent(_) => StatusCode::GATEWAY_TIMEOUT,
+            },
+            Self::NoOrigin => StatusCode::BAD_GATEWAY,
+            Self::Upstream(error) => upstream_status(error),
+            Self::Panic => StatusCode::INTERNAL_SERVER_ERROR,
+        }
+    }
+
+    fn notice(&self, told: &Told<'_>) -> Notice {
+        let status = self.status(told.app);
+        let notice = |title, message: &str, remedy| Notice {
+            status,
+            title,
+            message: message.to_owned(),
+            remedy,
+            person: None,
+        };
+        match self {
+            Self::Malformed(malformed) => notice(
+                "This request cannot be understood",
+                &sentence(&malformed.to_string()),
+                "If you followed a link, the link is damaged.",
+            ),
+            Self::Unreadable(_) => notice(
+                "This request cannot be understood",
+                "The proxy in front of this gateway does not say who you are.",
+                "Whoever runs that proxy should send X-Forwarded-For with addresses only.",
+            ),
+            Self::Misdirected => notice(
+                "Wrong connection",
+                "This connection was made for another site.",
+                "Reload the page; your browser then makes a new connection.",
+            ),
+            Self::Nothing => notice(
+                "There is nothing here",
+                "This address belongs to the gateway, and there is nothing at it.",
+                "Look at the address again.",
+            ),
+            Self::Unmatched => notice(
+                "No application here",
+                "No application covers this address, and without one nobody is let in.",
+                "Whoever runs this gateway can add an application for it.",
+            ),
+            Self::NoOrigin => notice(
+                "Nobody answers here",
+                "The gateway does not know where this application runs.",
+                "Whoever runs this gateway should add an ingress rule for it.",
+            ),
+            Self::Preflight => notice(
+                "Forbidden",
+                "Forbidden. This application does not allow preflight requests from other sites.",
+                "Whoever runs it can configure CORS for it.",
+            ),
+            Self::Unauthenticated { .. } => notice(
+                "Log-in needed",
+                "The service token that was sent is not valid.",
+                "Check Client ID and Client Secret, and whether the token has expired.",
+            ),
+            Self::Forbidden(forbidden) => forbidden_notice(forbidden, status, told.app),
+            Self::Login { .. } => notice(
+                "Log-in needed",
+                "You are not logged in, or your session has ended.",
+                "Reload the page to log in.",
+            ),
+            Self::Busy | Self::NotRun(NotRun::Busy) => notice(
+                "Too busy",
+                "The gateway has more to do than it can right now.",
+                "Try again in a moment.",
+            ),
+            Self::NotRun(NotRun::TooLarge(_)) => notice(
+                "Too large",
+                "What was sent is larger than is taken here.",
+                "Send less at once.",
+            ),
+            Self::NotRun(NotRun::Body) => notice(
+                "This request cannot be understood",
+                "The request ended before it was complete.",
+                "Try again.",
+            ),
+            Self::NotRun(NotRun::Silent(_)) => notice(
+                "No answer in time",
+                "The gateway did not get an answer in time.",
+                "Try again in a moment.",
+            ),
+            Self::Upstream(_) if status == StatusCode::GATEWAY_TIMEOUT => notice(
+                "No answer in time",
+                "The application behind this gateway did not answer in time.",
+                "Try again in a moment. If it stays so, tell whoever runs the application.",
+            ),
+            Self::Upstream(_) => notice(
+                "The application does not answer",
+                "The application behind this gateway could not be reached, or did not answer properly.",
+                "Try again in a moment. If it stays so, tell whoever runs the application.",
+            ),
+            Self::Panic => notice(
+                "Something went wrong",
+                "The gateway failed while it worked on this request.",
+                "Try again. If it stays so, tell whoever runs this gateway.",
+            ),
+        }
+    }
+
+    /// The answer, in the form that the client wants.
+    pub(crate) fn answer(&self, told: &Told<'_>) -> Response<ProxyBody> {
+        if told.wants.grpc {
+            return grpc(self.status(told.app), &self.notice(told));
+        }
+        if let Some(challenge) = self.challenge(told).filter(|_| !told.wants.unauthorized) {
+            return challenge.redirect();
+        }
+        if let Some(elsewhere) = self.deny_url(told) {
+            return elsewhere;
+        }
+        let notice = self.notice(told);
+        let mut response = if told.wants.json { json(&notice, told) } else { page(&notice, told) };
+        *response.status_mut() = notice.status;
+        let headers = response.headers_mut();
+        headers.insert(CACHE_CONTROL, NEVER_KEEP);
+        headers.insert(EXPIRES, LONG_EXPIRED);
+        if notice.status == StatusCode::SERVICE_UNAVAILABLE {
+            headers.insert(RETRY_AFTER, HeaderValue::from_static("1"));
+        }
+        self.name_application(headers, notice.status, told);
+        response
+    }
+
+    fn challenge<'a>(&'a self, told: &Told<'a>) -> Option<Challenge<'a>> {
+        let Self::Login { token, invalid_token, app_session } = self else { return None };
+        let Told { lane, world, now, target, source, app, .. } = *told;
+        Some(Challenge {
+            lane,
+            world,
+            app: app?,
+            target: target?,
+            source: source?,
+            app_session: app_session.as_ref(),
+            token: token.as_ref(),
+            invalid_token: *invalid_token,
+            now,
+        })
+    }
+
+    /// What the operator reads.
+    pub(crate) fn for_operator(&self) -> String {
+        match self {
+            Self::Malformed(malformed) => malformed.to_string(),
+            Self::Unreadable(unreadable) => unreadable.to_string(),
+            Self::Misdirected => "the host is not one that this connection was made for".to_owned(),
+            Self::Nothing => "nothing is at this path of the gateway".to_owned(),
+            Self::Unmatched => {
+                "no application covers the request, and deny_unmatched_requests is on".to_owned()
+            }
+            Self::NoOrigin => "no [[ingress]] entry covers the request".to_owned(),
+            Self::Preflight => "a preflight without credentials, and no CORS settings".to_owned(),
+            Self::Unauthenticated { why, .. } => (*why).to_owned(),
+            Self::Forbidden(forbidden) => match forbidden.reason.fact.as_str() {
+                "" => forbidden.reason.sentence.clone(),
+                fact => format!("{} ({fact})", forbidden.reason.sentence),
+            },
+            Self::Login { .. } => "not logged in".to_owned(),
+            Self::Busy => "more unauthenticated requests for signatures than allowed".to_owned(),
+            Self::NotRun(not_run) => not_run.to_string(),
+            Self::Upstream(error) => chain(error),
+            Self::Panic => "the gateway failed; this is a bug".to_owned(),
+        }
+    }
+
+    /// The policy that decided.
+    pub(crate) fn policy(&self) -> Option<PolicyId> {
+        if let Self::Forbidden(forbidden) = self { forbidden.reason.policy } else { None }
+    }
+
+    /// Whether the operator has something to repair.
+    pub(crate) fn is_our_failure(&self) -> bool {
+        match self {
+            Self::NoOrigin | Self::NotRun(NotRun::Busy | NotRun::Silent(_)) | Self::Panic => true,
+            Self::Upstream(error) => upstream_status(error).is_server_error(),
+            Self::Malformed(_)
+            | Self::Unreadable(_)
+            | Self::Misdirected
+            | Self::Nothing
+            | Self::Unmatched
+            | Self::Preflight
+            | Self::Unauthenticated { .. }
+            | Self::Forbidden(_)
+            | Self::Login { .. }
+            | Self::Busy
+            | Self::NotRun(NotRun::TooLarge(_) | NotRun::Body) => false,
+        }
+    }
+
+    /// `cf-access-aud` and `cf-access-domain` on 401 and 403 (access-protocol §2.7), by which clients recognise Access.
+    fn name_application(&self, headers: &mut HeaderMap, status: StatusCode, told: &Told<'_>) {
+        let Some(app) = told.app else { return };
+        if !matches!(status, StatusCode::UNAUTHORIZED | StatusCode::FORBIDDEN) {
+            return;
+        }
+        let mut insert = |name, value: &str| {
+            if let Ok(value) = HeaderValue::from_str(value) {
+                headers.insert(name, value);
+            }
+        };
+        insert(ACCESS_AUD, app.aud().as_str());
+        insert(ACCESS_DOMAIN, app.domain());
+        if let Some(target) = told.target.filter(|_| status == StatusCode::UNAUTHORIZED) {
+            headers.insert(WWW_AUTHENTICATE, www_authenticate(target));
+        }
+    }
+
+    /// Where the application sends people whom its policies refuse, if it does. Programs are told themselves.
+    fn deny_url(&self, told: &Told<'_>) -> Option<Response<ProxyBody>> {
+        let Self::Forbidden(forbidden) = self else { return None };
+        let spec = &told.app?.spec;
+        let url = match forbidden.person {
+            Some(_) => spec.custom_deny_url.as_deref(),
+            None => spec.custom_non_identity_deny_url.as_deref(),
+        };
+        let url =
+            url.filter(|url| !url.is_empty() && !told.wants.json && !told.wants.unauthorized)?;
+        let mut response = Response::new(ProxyBody::Empty);
+        *response.status_mut() = StatusCode::FOUND;
+        response.headers_mut().insert(LOCATION, HeaderValue::from_str(url).ok()?);
+        response.headers_mut().insert(CACHE_CONTROL, NEVER_KEEP);
+        Some(response)
+    }
+}
+
+fn upstream_status(error: &UpstreamError) -> StatusCode {
+    match error {
+        UpstreamError::Timeout { .. } => StatusCode::GATEWAY_TIMEOUT,
+        UpstreamError::Loop(_) => StatusCode::LOOP_DETECTED,
+        UpstreamError::BadUpgrade(_) => StatusCode::BAD_REQUEST,
+        UpstreamError::RequestBody(BodyError::TooSlow) => StatusCode::REQUEST_TIMEOUT,
+        UpstreamError::RequestBody(_) | UpstreamError::Cancelled => StatusCode::BAD_REQUEST,
+        UpstreamError::Revoked => StatusCode::FORBIDDEN,
+        UpstreamError::Misconfigured { .. }
+        | UpstreamError::Resolve { .. }
+        | UpstreamError::Connect { .. }
+        | UpstreamError::Tls { .. }
+        | UpstreamError::Closed(_)
+        | UpstreamError::BadAnswer { .. }
+        | UpstreamError::TooBig => StatusCode::BAD_GATEWAY,
+    }
+}
+
+fn forbidden_notice(forbidden: &Forbidden, status: StatusCode, app: Option<&Arc<App>>) -> Notice {
+    let person = forbidden.person.as_ref().map(|person| person.email.as_str().to_owned());
+    let own_words = app.and_then(|app| app.spec.custom_deny_message.as_deref());
+    let told = own_words.filter(|words| !words.is_empty() && person.is_some());
+    let remedy = if person.is_some() {
+        "If you have another account that is let in, log out and log in with that one."
+    } else {
+        "If you should be let in, ask whoever runs this application, and tell them the Ray ID."
+    };
+    Notice {
+        status,
+        title: if status == StatusCode::UNAUTHORIZED { "Log-in needed" } else { "Access denied" },
+        message: format!("{FORBIDDEN} {}", told.unwrap_or(&forbidden.reason.sentence)),
+        remedy,
+        person,
+    }
+}
+
+/// An error with its causes.
+fn chain(error: &UpstreamError) -> String {
+    let mut text = error.to_string();
+    let mut cause = std::error::Error::source(error);
+    while let Some(error) = cause {
+        text.push_str(": ");
+        text.push_str(&error.to_string());
+        cause = error.source();
+    }
+    text
+}
+
+/// A sentence of its own: capital letter and full stop.
+fn sentence(text: &str) -> String {
+    let mut letters = text.chars();
+    let first = letters.next().map(|c| c.to_ascii_uppercase());
+    first.into_iter().chain(letters).chain(['.']).collect()
+}
+
+fn members(notice: &Notice, told: &Told<'_>) -> serde_json::Value {
+    let mut members = json!({
+        "message": notice.message,
+        "status_code": notice.status.as_u16(),
+        "ray_id": told.ray.as_str(),
+    });
+    if let (Some(app), Some(object)) = (told.app, members.as_object_mut()) {
+        object.insert("aud".to_owned(), app.aud().as_str().into());
+        object.insert("app_domain".to_owned(), app.domain().into());
+    }
+    members
+}
+
+fn json(notice: &Notice, told: &Told<'_>) -> Response<ProxyBody> {
+    let body = body(members(notice, told).to_string(), told.wants);
+    let mut response = Response::new(body);
+    response.headers_mut().insert(CONTENT_TYPE, HeaderValue::from_static("application/json"));
+    response
+}
+
+fn page(notice: &Notice, told: &Told<'_>) -> Response<ProxyBody> {
+    let data = matches!(notice.status, StatusCode::FORBIDDEN | StatusCode::UNAUTHORIZED);
+    let data = data.then(|| members(notice, told).to_string());
+    let team = &told.world.snapshot.organization.name;
+    let page = Page { notice, team, ray: told.ray.as_str(), data };
+    let mut response = Response::new(body(page.text(), told.wants));
+    let headers = response.headers_mut();
+    headers.insert(CONTENT_TYPE, HeaderValue::from_static("text/html; charset=utf-8"));
+    headers.insert(CONTENT_SECURITY_POLICY, SECURITY_POLICY.clone());
+    headers.insert(X_CONTENT_TYPE_OPTIONS, HeaderValue::from_static("nosniff"));
+    headers.insert(REFERRER_POLICY, HeaderValue::from_static("no-referrer"));
+    response
+}
+
+fn body(text: String, wants: Wants) -> ProxyBody {
+    if wants.no_body { ProxyBody::Empty } else { ProxyBody::from(Bytes::from(text)) }
+}
+
+/// A refusal in the terms of gRPC: always 200, the status beside it (access-protocol §6.7).
+fn grpc(status: StatusCode, notice: &Notice) -> Response<ProxyBody> {
+    let code = match status {
+        StatusCode::UNAUTHORIZED => "16",
+        StatusCode::FORBIDDEN => "7",
+        StatusCode::BAD_REQUEST => "3",
+        StatusCode::NOT_FOUND | StatusCode::MISDIRECTED_REQUEST => "5",
+        StatusCode::GATEWAY_TIMEOUT => "4",
+        StatusCode::INTERNAL_SERVER_ERROR => "13",
+        _ => "14",
+    };
+    let mut response = Response::new(ProxyBody::Empty);
+    let headers = response.headers_mut();
+    headers.insert(CONTENT_TYPE, HeaderValue::from_static("application/grpc"));
+    headers.insert(GRPC_STATUS, HeaderValue::from_static(code));
+    let message: String = url::form_urlencoded::byte_serialize(notice.message.as_bytes()).collect();
+    if let Ok(message) = HeaderValue::try_from(message.replace('+', "%20")) {
+        headers.insert(GRPC_MESSAGE, message);
+    }
+    response
+}

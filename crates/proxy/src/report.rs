@@ -1,0 +1,213 @@
+//! What is written down of a request: meters, the log line, and the access record of a refusal. None of it holds a
+//! token, a cookie, a secret, a query or, in the log, an address of mail (style, "Logs").
+
+use crate::lane::Lane;
+use crate::permit::{Ground, Permit};
+use crate::refuse::{Refusal, Told};
+use crate::settings::LogRequests;
+use crate::target::Target;
+use http::StatusCode;
+use narthex_model::{AccessRecord, Action, PolicyId, RayId, ServiceToken, Timestamp, Verdict};
+use narthex_snapshot::App;
+use narthex_token::AppToken;
+use std::sync::Arc;
+use std::time::Instant;
+use tracing::{info, warn};
+
+/// Characters of a path that are logged.
+const LONGEST_PATH: usize = 512;
+
+/// What has become known of one request on its way.
+pub(crate) struct Report<'a> {
+    began: Instant,
+    decision: &'static str,
+    app: Option<&'a Arc<App>>,
+    policy: Option<PolicyId>,
+}
+
+impl<'a> Report<'a> {
+    pub(crate) fn new(began: Instant) -> Self {
+        Self { began, decision: "local", app: None, policy: None }
+    }
+
+    /// The decision let the request in.
+    pub(crate) fn admitted(&mut self, lane: &Lane, permit: &Permit<'a>) {
+        let meters = lane.meters();
+        let (decision, meter) = match permit.ground() {
+            Ground::Person(_) => ("allow", &meters.admitted_person),
+            Ground::Machine(_) => ("service_auth", &meters.admitted_machine),
+            Ground::Bypass(_) => ("bypass", &meters.admitted_bypass),
+            Ground::Preflight => ("preflight", &meters.admitted_bypass),
+            Ground::Unmatched => ("unmatched", &meters.admitted_bypass),
+        };
+        meter.add();
+        (self.decision, self.app, self.policy) = (decision, permit.app(), permit.policy_id());
+    }
+
+    /// There was an answer, from the origin or the control side.
+    pub(crate) fn passed_on(&self, lane: &Lane, ray: &RayId, target: &Target, status: StatusCode) {
+        match lane.common.log {
+            LogRequests::Off | LogRequests::Refused => {}
+            LogRequests::All => info!(
+                ray = ray.as_str(),
+                http.host = %target.host(),
+                http.method = %target.method(),
+                http.path = cut(target.path()),
+                http.status = status.as_u16(),
+                app.aud = self.app.map(|app| app.aud().as_str()),
+                policy.id = self.policy.map(|id| id.to_string()),
+                decision = self.decision,
+                duration_ms = self.milliseconds(),
+                "answered"
+            ),
+        }
+    }
+
+    /// There was a refusal.
+    pub(crate) fn refused(&self, refusal: &Refusal, told: &Told<'_>, status: StatusCode) {
+        count(refusal, told);
+        match told.lane.common.log {
+            LogRequests::Off => {}
+            LogRequests::Refused | LogRequests::All => self.log(refusal, told, status),
+        }
+        let recorded = matches!(
+            refusal,
+            Refusal::Unauthenticated { .. } | Refusal::Forbidden(_) | Refusal::Unmatched
+        );
+        if recorded {
+            told.lane.recorder.record(|| record(refusal, told));
+        }
+    }
+
+    fn log(&self, refusal: &Refusal, told: &Told<'_>, status: StatusCode) {
+        let reason = refusal.for_operator();
+        let (ray, status, duration_ms) = (told.ray.as_str(), status.as_u16(), self.milliseconds());
+        let host = told.target.map(|target| target.host().as_str());
+        let path = told.target.map(|target| cut(target.path()));
+        let aud = told.app.map(|app| app.aud().as_str());
+        let policy = refusal.policy().map(|id| id.to_string());
+        if refusal.is_our_failure() {
+            warn!(
+                ray,
+                http.host = host,
+                http.path = path,
+                http.status = status,
+                app.aud = aud,
+                decision = self.decision,
+                reason,
+                duration_ms,
+                "failed: {reason}"
+            );
+        } else {
+            info!(
+                ray,
+                http.host = host,
+                http.path = path,
+                http.status = status,
+                app.aud = aud,
+                policy.id = policy,
+                decision = "refuse",
+                reason,
+                duration_ms,
+                "refused: {reason}"
+            );
+        }
+    }
+
+    fn milliseconds(&self) -> f64 {
+        self.began.elapsed().as_secs_f64() * 1000.0
+    }
+}
+
+fn cut(path: &str) -> &str {
+    path.get(..LONGEST_PATH).unwrap_or(path)
+}
+
+fn count(refusal: &Refusal, told: &Told<'_>) {
+    let meters = told.lane.meters();
+    let meter = match refusal {
+        Refusal::Malformed(_) | Refusal::Unreadable(_) | Refusal::Misdirected => &meters.malformed,
+        Refusal::Nothing | Refusal::NoOrigin => &meters.not_found,
+        Refusal::Unmatched | Refusal::Preflight | Refusal::Forbidden(_) => &meters.forbidden,
+        Refusal::Unauthenticated { .. } => &meters.unauthenticated,
+        Refusal::Login { .. } => &meters.sent_to_login,
+        Refusal::Busy | Refusal::NotRun(_) => &meters.control_busy,
+        Refusal::Upstream(_) => &meters.upstream_failures,
+        Refusal::Panic => &meters.panics,
+    };
+    meter.add();
+}
+
+fn record(refusal: &Refusal, told: &Told<'_>) -> AccessRecord {
+    let forbidden =
+        if let Refusal::Forbidden(forbidden) = refusal { Some(forbidden) } else { None };
+    let reason = forbidden.map(|forbidden| &forbidden.reason);
+    let person = forbidden.and_then(|forbidden| forbidden.person.as_ref());
+    let token = if let Refusal::Unauthenticated { token, .. } = refusal {
+        token.as_ref()
+    } else {
+        forbidden.and_then(|forbidden| forbidden.token.as_ref())
+    };
+    AccessRecord {
+        policy: reason.and_then(|reason| reason.policy),
+        rule: reason.map(|reason| reason.rule.clone()).unwrap_or_default(),
+        service_token: token.map(|token: &Arc<ServiceToken>| token.client_id.clone()),
+        user: person.map(|person| person.user),
+        user_email: person.map(|person| person.email.clone()),
+        idp: person.map(|person| person.idp),
+        connection: person.map_or("nonidentity", |person| &person.connection).to_owned(),
+        ..blank(told, Action::Request, Verdict::Refused, refusal.for_operator())
+    }
+}
+
+/// A credential that this process has not seen at this application before.
+pub(crate) fn first_use(permit: &Permit<'_>, told: &Told<'_>) {
+    let Some(bearer) = permit.bearer().filter(|bearer| !bearer.was_reported()) else { return };
+    let Some(app) = permit.app() else { return };
+    let who = match bearer.token() {
+        AppToken::Person(token) => token.identity_nonce.as_str(),
+        AppToken::Machine(token) => &token.common_name,
+    };
+    if !told.lane.common.first_uses.is_first(app.id(), who) {
+        return;
+    }
+    told.lane.recorder.record(|| {
+        let reason = "the credential was used at this application for the first time";
+        let blank = blank(told, Action::FirstUse, Verdict::Allowed, reason.to_owned());
+        let record = AccessRecord { policy: permit.policy_id(), ..blank };
+        match bearer.token() {
+            AppToken::Person(token) => AccessRecord {
+                user: Some(token.sub),
+                user_email: Some(token.email.clone()),
+                ..record
+            },
+            AppToken::Machine(token) => AccessRecord {
+                service_token: token.common_name.parse().ok(),
+                connection: "nonidentity".to_owned(),
+                ..record
+            },
+        }
+    });
+}
+
+fn blank(told: &Told<'_>, action: Action, verdict: Verdict, reason: String) -> AccessRecord {
+    let asked = || told.target.map(|target| target.host().to_string());
+    AccessRecord {
+        ray_id: told.ray.clone(),
+        created_at: Timestamp(told.now),
+        action,
+        verdict,
+        reason,
+        app: told.app.map(|app| app.id()),
+        app_domain: told.app.map(|app| app.domain().to_owned()).or_else(asked).unwrap_or_default(),
+        user: None,
+        user_email: None,
+        service_token: None,
+        idp: None,
+        connection: String::new(),
+        ip_address: told.source.map(|source| source.ip),
+        country: told.source.and_then(|source| source.country),
+        policy: None,
+        rule: String::new(),
+    }
+}

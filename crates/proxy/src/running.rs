@@ -1,0 +1,240 @@
+//! Starting and stopping: one thread with a runtime of its own for each core.
+
+use crate::errand::Errand;
+use crate::first_uses::FirstUses;
+use crate::lane::{Common, Lane};
+use crate::listen::{self, Bound, Scheme};
+use crate::meters::Meters;
+use crate::recorder::Recorder;
+use crate::settings::Settings;
+use crate::source::TrustedProxies;
+use crate::tls::{CertificateSource, Certificates};
+use arc_swap::ArcSwap;
+use narthex_model::{AccessRecord, Clock, TrafficCount};
+use narthex_snapshot::Live;
+use std::io;
+use std::net::{SocketAddr, TcpListener};
+use std::pin::pin;
+use std::rc::Rc;
+use std::sync::Arc;
+use std::time::Duration;
+use tokio::runtime::{Builder, LocalOptions};
+use tokio::sync::{mpsc, oneshot, watch};
+use tokio::task::JoinHandle;
+
+/// A core's request for its traffic counts.
+type Fold = oneshot::Sender<Vec<TrafficCount>>;
+
+/// A proxy that serves. Dropping it stops it at once; [`Running::drain`] lets requests finish.
+#[derive(Debug)]
+pub struct Running {
+    https: Vec<SocketAddr>,
+    http: Vec<SocketAddr>,
+    certificates: Arc<ArcSwap<Certificates>>,
+    leaving: watch::Sender<bool>,
+    cores: Vec<Core>,
+}
+
+/// One core's thread.
+#[derive(Debug)]
+struct Core {
+    thread: std::thread::JoinHandle<()>,
+    folds: mpsc::UnboundedSender<Fold>,
+    /// Ends when the core has nothing left to do.
+    idle: Option<oneshot::Receiver<()>>,
+    /// Dropping it stops the core at once.
+    stop: oneshot::Sender<()>,
+}
+
+/// Binds every address and starts serving `live`.
+///
+/// Requests for the gateway's own sites go to `control`; refusals and first uses go to `records`, dropped and
+/// counted when that is full. `meters` should be made for as many cores as `settings` has.
+///
+/// # Errors
+/// When an address cannot be bound, which the text names, or a thread or runtime cannot be started.
+pub fn start(
+    settings: Settings,
+    live: Arc<Live>,
+    control: mpsc::Sender<Errand>,
+    records: mpsc::Sender<AccessRecord>,
+    meters: Arc<Meters>,
+    clock: Clock,
+) -> io::Result<Running> {
+    let lanes = settings.cores.max(1);
+    let bind = |addresses: &[SocketAddr]| {
+        let bound = addresses.iter().map(|address| listen::bind(*address, lanes));
+        bound.collect::<io::Result<Vec<Bound>>>()
+    };
+    let (mut https, mut http) = (bind(&settings.https)?, bind(&settings.http)?);
+    let first_port = https.first().map_or(443, |bound| bound.address.port());
+    let (leaving, leaves) = watch::channel(false);
+    let certificates = Arc::new(ArcSwap::from_pointee(Certificates::new(settings.certificates)));
+    let common = Arc::new(Common {
+        live,
+        clock,
+        certificates: Arc::clone(&certificates),
+        limits: settings.limits,
+        trusted: TrustedProxies::new(&settings.trusted_proxies),
+        log: settings.log_requests,
+        control,
+        meters,
+        first_uses: FirstUses::default(),
+        leaving: leaves,
+        https_port: settings.public_https_port.unwrap_or(first_port),
+        lanes,
+    });
+    let mut cores = Vec::new();
+    for index in 0..lanes {
+        let sockets = Sockets { https: take(&mut https), http: take(&mut http) };
+        cores.push(spawn(index, Arc::clone(&common), records.clone(), sockets)?);
+    }
+    let addresses = |bound: &[Bound]| bound.iter().map(|bound| bound.address).collect();
+    Ok(Running { https: addresses(&https), http: addresses(&http), certificates, leaving, cores })
+}
+
+/// The sockets of one core.
+struct Sockets {
+    https: Vec<TcpListener>,
+    http: Vec<TcpListener>,
+}
+
+fn take(bound: &mut [Bound]) -> Vec<TcpListener> {
+    bound.iter_mut().filter_map(|bound| bound.sockets.pop()).collect()
+}
+
+/// What a core is told from outside.
+struct Orders {
+    folds: mpsc::UnboundedReceiver<Fold>,
+    stop: oneshot::Receiver<()>,
+    idle: oneshot::Sender<()>,
+}
+
+fn spawn(
+    index: usize,
+    common: Arc<Common>,
+    records: mpsc::Sender<AccessRecord>,
+    sockets: Sockets,
+) -> io::Result<Core> {
+    let (folds, asked) = mpsc::unbounded_channel();
+    let (idle, became_idle) = oneshot::channel();
+    let (stop, stopped) = oneshot::channel();
+    let orders = Orders { folds: asked, stop: stopped, idle };
+    let (ready, began) = std::sync::mpsc::sync_channel::<io::Result<()>>(1);
+    let thread = std::thread::Builder::new().name(format!("narthex-{index}")).spawn(move || {
+        let built = Builder::new_current_thread().enable_all().build_local(LocalOptions::default());
+        let began = built.and_then(|runtime| {
+            let recorder = Recorder::new(records, Arc::clone(&common.meters), index);
+            let begin = async { begin(Lane::new(common, index, recorder), sockets) };
+            let (lane, accepting) = runtime.block_on(begin)?;
+            Ok((runtime, lane, accepting))
+        });
+        match began {
+            Ok((runtime, lane, accepting)) => {
+                drop(ready.send(Ok(())));
+                runtime.block_on(keep(&lane, accepting, orders));
+                runtime.shutdown_background();
+            }
+            Err(error) => drop(ready.send(Err(error))),
+        }
+    })?;
+    began.recv().map_err(|_| io::Error::other("a core's thread ended as it began"))??;
+    Ok(Core { thread, folds, idle: Some(became_idle), stop })
+}
+
+/// Starts to accept.
+fn begin(lane: Rc<Lane>, sockets: Sockets) -> io::Result<(Rc<Lane>, Vec<JoinHandle<()>>)> {
+    let https = sockets.https.into_iter().map(|socket| (socket, Scheme::Https));
+    let http = sockets.http.into_iter().map(|socket| (socket, Scheme::Http));
+    let mut accepting = Vec::new();
+    for (socket, scheme) in https.chain(http) {
+        let listener = tokio::net::TcpListener::from_std(socket)?;
+        let accept = listen::accept(Rc::clone(&lane), listener, scheme);
+        accepting.push(tokio::task::spawn_local(accept));
+    }
+    Ok((lane, accepting))
+}
+
+/// Runs a core until it is told to stop.
+async fn keep(lane: &Rc<Lane>, accepting: Vec<JoinHandle<()>>, orders: Orders) {
+    let Orders { mut folds, mut stop, idle } = orders;
+    let emptied = async {
+        for accept in accepting {
+            drop(accept.await);
+        }
+        lane.slots.until_empty().await;
+    };
+    let mut emptied = pin!(emptied);
+    let mut idle = Some(idle);
+    loop {
+        tokio::select! {
+            _ = &mut stop => return,
+            () = &mut emptied, if idle.is_some() => {
+                if let Some(idle) = idle.take() {
+                    let _told = idle.send(());
+                }
+            }
+            fold = folds.recv() => match fold {
+                Some(reply) => drop(reply.send(lane.traffic.fold())),
+                None => return,
+            },
+        }
+    }
+}
+
+impl Running {
+    /// Where TLS connections are accepted, ports filled in.
+    #[must_use]
+    pub fn https_addrs(&self) -> Vec<SocketAddr> {
+        self.https.clone()
+    }
+
+    /// Where plain connections are accepted, ports filled in.
+    #[must_use]
+    pub fn http_addrs(&self) -> Vec<SocketAddr> {
+        self.http.clone()
+    }
+
+    /// Shows other certificates from the next handshake on. Sessions of before are not resumed.
+    pub fn reload_certificates(&self, source: CertificateSource) {
+        self.certificates.store(Arc::new(Certificates::new(source)));
+    }
+
+    /// Takes the counts of admitted requests since the last fold, from every core.
+    pub async fn fold(&self) -> Vec<TrafficCount> {
+        let mut counts = Vec::new();
+        for core in &self.cores {
+            let (reply, told) = oneshot::channel();
+            if core.folds.send(reply).is_ok() {
+                counts.extend(told.await.unwrap_or_default());
+            }
+        }
+        counts
+    }
+
+    /// Stops accepting, lets what is under way finish for as long as `grace`, then stops. Returns the counts that
+    /// had not been folded.
+    pub async fn drain(mut self, grace: Duration) -> Vec<TrafficCount> {
+        self.leaving.send_replace(true);
+        let idle: Vec<_> = self.cores.iter_mut().filter_map(|core| core.idle.take()).collect();
+        let all_idle = async {
+            for core in idle {
+                drop(core.await);
+            }
+        };
+        if tokio::time::timeout(grace, all_idle).await.is_err() {
+            tracing::warn!("connections were still open after {grace:?}; closed them");
+        }
+        let counts = self.fold().await;
+        let threads = self.cores.into_iter().map(|core| {
+            let _told = core.stop.send(());
+            core.thread
+        });
+        let threads: Vec<_> = threads.collect();
+        let joined = tokio::task::spawn_blocking(move || {
+            threads.into_iter().for_each(|thread| drop(thread.join()));
+        });
+        drop(joined.await);
+        counts
+    }
+}

@@ -1,0 +1,361 @@
+//! The story of one request, from a TLS connection to the application behind it.
+
+use crate::body::{ClientBody, ProxyBody};
+use crate::credentials::Presented;
+use crate::errand;
+use crate::lane::Lane;
+use crate::peer::Peer;
+use crate::permit::{Asked, Denial, Permit, admit_unmatched, decide};
+use crate::refuse::{Refusal, Told};
+use crate::report::{self, Report};
+use crate::site::Site;
+use crate::source::Source;
+use crate::target::Target;
+use crate::wants::Wants;
+use crate::world::World;
+use crate::{discovery, preflight};
+use futures_util::FutureExt;
+use http::header::{CONTENT_LENGTH, COOKIE, SET_COOKIE};
+use http::request::Parts;
+use http::{HeaderMap, HeaderName, HeaderValue, Request, Response, StatusCode, Uri};
+use hyper::body::Incoming;
+use narthex_model::{RayId, UnixSeconds};
+use narthex_snapshot::App;
+use narthex_token::{AppSession, cookie, set_cookie};
+use std::panic::AssertUnwindSafe;
+use std::rc::Rc;
+use std::sync::Arc;
+use std::time::Instant;
+
+const RAY: HeaderName = HeaderName::from_static("cf-ray");
+
+/// Answers one request. Whatever happens, there is an answer with a Ray ID.
+pub(crate) async fn serve(
+    lane: &Rc<Lane>,
+    peer: &Peer,
+    request: Request<Incoming>,
+) -> Response<ProxyBody> {
+    let began = Instant::now();
+    let world = lane.world(); // one view of the world, kept to the end
+    let now = lane.clock.now(); // one instant, passed down as a value
+    let ray = lane.rays.next();
+    let (head, body) = request.into_parts();
+    let wants = Wants::of(&head.method, &head.headers);
+    let scene = Scene { lane, world: &world, peer, ray: &ray, now, wants };
+    let mut report = Report::new(began);
+
+    let told = AssertUnwindSafe(scene.tell(head, ClientBody::of(body), &mut report));
+    let mut response = told.catch_unwind().await.unwrap_or_else(|_| {
+        lane.meters().panics.add();
+        scene.refuse(&Refusal::Panic, Seen::default(), &Report::new(began))
+    });
+    if let Ok(value) = HeaderValue::from_str(ray.as_str()) {
+        response.headers_mut().insert(RAY, value);
+    }
+    response
+}
+
+/// One request and what it is judged by.
+struct Scene<'a> {
+    lane: &'a Rc<Lane>,
+    world: &'a World,
+    peer: &'a Peer,
+    ray: &'a RayId,
+    now: UnixSeconds,
+    wants: Wants,
+}
+
+/// What has been found out of a request so far.
+#[derive(Clone, Copy, Default)]
+struct Seen<'s> {
+    target: Option<&'s Target>,
+    source: Option<&'s Source>,
+    app: Option<&'s Arc<App>>,
+}
+
+impl<'a> Scene<'a> {
+    async fn tell(
+        &self,
+        head: Parts,
+        body: ClientBody,
+        report: &mut Report<'a>,
+    ) -> Response<ProxyBody> {
+        let target = match self.target(&head) {
+            Ok(Some(target)) => target,
+            Ok(None) => return no_content(), // OPTIONS *
+            Err(refusal) => return self.refuse(&refusal, Seen::default(), report),
+        };
+        let seen = Seen { target: Some(&target), ..Seen::default() };
+        let source = match self.source(&head) {
+            Ok(source) => source,
+            Err(refusal) => return self.refuse(&refusal, seen, report),
+        };
+        let seen = Seen { source: Some(&source), ..seen };
+        let asked = (head, body);
+        match Site::of(&self.world.snapshot, &target) {
+            Site::Team => self.errand(errand::Site::Team, asked, &target, &source, report).await,
+            Site::Admin => self.errand(errand::Site::Admin, asked, &target, &source, report).await,
+            Site::Gateway => self.errand(errand::Site::App, asked, &target, &source, report).await,
+            Site::Reserved => self.refuse(&Refusal::Nothing, seen, report),
+            Site::ResourceMetadata(_) => discovery::resource_metadata(self.world, &target),
+            Site::App(app) => self.app(app, asked, &target, source, report).await,
+            Site::Unmatched => self.unmatched(asked, &target, source, report).await,
+        }
+    }
+
+    /// Host, path and method made canonical, once; and the host is one that this connection was made for.
+    fn target(&self, head: &Parts) -> Result<Option<Target>, Refusal> {
+        if Target::is_options_of_server(head) {
+            Target::check_server_wide(head, &self.peer.authority).map_err(Refusal::Malformed)?;
+            return Ok(None);
+        }
+        let target = Target::of(head, &self.peer.authority).map_err(Refusal::Malformed)?;
+        if self.is_misdirected(&target) { Err(Refusal::Misdirected) } else { Ok(Some(target)) }
+    }
+
+    /// One name, one rule (security rule 9): the host must have the TLS rule that the handshake was made under, and
+    /// its port must be one that leads here.
+    fn is_misdirected(&self, target: &Target) -> bool {
+        let host = target.host();
+        if *host != self.peer.sni {
+            let rule = self.lane.certificates().rule(host);
+            if rule.as_ref() != Some(&self.peer.rule) || !self.world.snapshot.knows_host(host) {
+                return true;
+            }
+        }
+        let team = self.world.snapshot.premises.team.authority().port;
+        let leads_here = |port| port == 443 || port == self.peer.port || Some(port) == team;
+        !target.authority().port.is_none_or(leads_here)
+    }
+
+    fn source(&self, head: &Parts) -> Result<Source, Refusal> {
+        let address = self.peer.address;
+        let (ip, through) = if self.peer.speaks_for_others {
+            let client = self.lane.common.trusted.client_behind(address, &head.headers);
+            (client.map_err(Refusal::Unreadable)?, Some(address))
+        } else {
+            (address, None)
+        };
+        Ok(Source { ip, country: self.world.snapshot.country(ip), through })
+    }
+
+    /// A request for an application: the decision, and with its permit the road to the origin.
+    async fn app(
+        &self,
+        app: &'a Arc<App>,
+        (head, body): (Parts, ClientBody),
+        target: &Target,
+        source: Source,
+        report: &mut Report<'a>,
+    ) -> Response<ProxyBody> {
+        let seen = Seen { target: Some(target), source: Some(&source), app: Some(app) };
+        if discovery::is_probe(&head.headers) {
+            let metadata = discovery::metadata(self.lane, self.world, app, target, self.now);
+            return metadata.unwrap_or_else(|| self.refuse(&Refusal::Busy, seen, report));
+        }
+        let permit = match self.permit(app, &head, source) {
+            Ok(Some(permit)) => permit,
+            Ok(None) => return preflight_answer(app, &head),
+            Err(refusal) => return self.refuse(&refusal, seen, report),
+        };
+        report.admitted(self.lane, &permit);
+        report::first_use(&permit, &self.told(seen));
+        permit.count(self.now);
+        if discovery::is_token_check(target) {
+            return Response::new(ProxyBody::Empty);
+        }
+        let cookie = self.cookie_for_machine(&permit, target, &head);
+        match self.forward(permit, head, body, target).await {
+            Ok(mut response) => {
+                if let Some(cookie) = cookie {
+                    response.headers_mut().append(SET_COOKIE, cookie);
+                }
+                report.passed_on(self.lane, self.ray, target, response.status());
+                response
+            }
+            Err(refusal) => self.refuse(&refusal, seen, report),
+        }
+    }
+
+    /// The decision about a request to an application; `None` when the gateway answers a preflight itself.
+    fn permit(
+        &self,
+        app: &'a Arc<App>,
+        head: &Parts,
+        source: Source,
+    ) -> Result<Option<Permit<'a>>, Refusal> {
+        let presented = Presented::of(&app.spec, &head.headers);
+        let Self { lane, world, peer, now, .. } = *self;
+        let asked = Asked { lane, world, app, peer, presented: &presented, source, now };
+        let preflight = preflight::is_preflight(&head.method, &head.headers);
+        if preflight && app.spec.options_preflight_bypass {
+            return Ok(Some(asked.permit_preflight()));
+        }
+        if preflight && app.cors().is_some() {
+            return Ok(None);
+        }
+        decide(&asked).map(Some).map_err(|denial| match denial {
+            Denial::Login { .. } if preflight => Refusal::Preflight,
+            Denial::Login { token, invalid_token } => {
+                Refusal::Login { token, invalid_token, app_session: app_session(&head.headers) }
+            }
+            Denial::Unauthenticated { why, token } => Refusal::Unauthenticated { why, token },
+            Denial::Forbidden(forbidden) => Refusal::Forbidden(forbidden),
+        })
+    }
+
+    /// A request that no application covers, on a host that has an origin.
+    async fn unmatched(
+        &self,
+        (head, body): (Parts, ClientBody),
+        target: &Target,
+        source: Source,
+        report: &mut Report<'a>,
+    ) -> Response<ProxyBody> {
+        let seen = Seen { target: Some(target), source: Some(&source), app: None };
+        let Some(permit) = admit_unmatched(self.lane, self.world, target, source) else {
+            return self.refuse(&Refusal::Unmatched, seen, report);
+        };
+        report.admitted(self.lane, &permit);
+        match self.forward(permit, head, body, target).await {
+            Ok(response) => {
+                report.passed_on(self.lane, self.ray, target, response.status());
+                response
+            }
+            Err(refusal) => self.refuse(&refusal, seen, report),
+        }
+    }
+
+    async fn forward(
+        &self,
+        permit: Permit<'_>,
+        head: Parts,
+        body: ClientBody,
+        target: &Target,
+    ) -> Result<Response<ProxyBody>, Refusal> {
+        let origin = self.world.snapshot.origin(target.host(), &target.canonical_path());
+        let origin = origin.ok_or(Refusal::NoOrigin)?;
+        let request = Request::from_parts(head, body);
+        let upstreams = &self.lane.upstreams;
+        let answer = upstreams.forward(permit, origin, request, target, self.ray).await;
+        answer.map_err(Refusal::Upstream)
+    }
+
+    /// A machine's first answer brings the token that it may go on with, but not in strict mode (access-protocol
+    /// §4.2, §8.4).
+    fn cookie_for_machine(
+        &self,
+        permit: &Permit<'_>,
+        target: &Target,
+        head: &Parts,
+    ) -> Option<HeaderValue> {
+        let bearer = permit.minted()?;
+        let app = permit.app()?;
+        let jwt = bearer.assertion().to_str().ok()?;
+        let has = |jwt: &str| {
+            let fields = head.headers.get_all(COOKIE).iter();
+            cookie::token_candidates(fields.map(HeaderValue::as_bytes)).any(|token| token == jwt)
+        };
+        if self.world.snapshot.organization.strict_service_token_auth || has(jwt) {
+            return None;
+        }
+        let path = app.cookie_path(target.host(), &target.canonical_path());
+        let exp = bearer.token().exp();
+        let text = set_cookie::app_authorization(jwt, exp, &app.spec.cookie, path);
+        HeaderValue::try_from(text).ok()
+    }
+
+    /// Something that the control side answers.
+    async fn errand(
+        &self,
+        site: errand::Site,
+        (mut head, body): (Parts, ClientBody),
+        target: &Target,
+        source: &Source,
+        report: &Report<'a>,
+    ) -> Response<ProxyBody> {
+        self.lane.meters().control.add();
+        head.uri = Uri::from(target.path_and_query().clone());
+        let limits = &self.lane.common.limits;
+        let (app, most) = match site {
+            errand::Site::App => (self.app_of_host(target), limits.portal_body),
+            errand::Site::Team => (None, limits.portal_body),
+            errand::Site::Admin => (None, limits.admin_body),
+        };
+        let visitor = errand::Visitor {
+            ip: source.ip,
+            country: source.country,
+            ray: self.ray.clone(),
+            host: target.authority().clone(),
+            path: target.path().to_owned(),
+            app: app.map(|app| app.id()),
+        };
+        let request = Request::from_parts(head, body);
+        let control = &self.lane.common.control;
+        let run = errand::run(control, site, request, visitor, most, limits.control_time);
+        match Box::pin(run).await {
+            Ok(response) => {
+                let response = response.map(ProxyBody::from);
+                report.passed_on(self.lane, self.ray, target, response.status());
+                if self.wants.no_body { head_only(response) } else { response }
+            }
+            Err(not_run) => {
+                let seen = Seen { target: Some(target), source: Some(source), app: None };
+                self.refuse(&Refusal::NotRun(not_run), seen, report)
+            }
+        }
+    }
+
+    /// The application at the root of a host, if there is one.
+    fn app_of_host(&self, target: &Target) -> Option<&'a Arc<App>> {
+        let root = narthex_model::CanonicalPath::of("/").ok()?;
+        self.world.snapshot.app(target.host(), &root)
+    }
+
+    fn told<'s>(&'s self, seen: Seen<'s>) -> Told<'s> {
+        let Self { lane, world, ray, now, wants, .. } = *self;
+        let Seen { target, source, app } = seen;
+        Told { lane, world, ray, now, wants, target, source, app }
+    }
+
+    fn refuse(
+        &self,
+        refusal: &Refusal,
+        seen: Seen<'_>,
+        report: &Report<'a>,
+    ) -> Response<ProxyBody> {
+        let told = self.told(seen);
+        let response = refusal.answer(&told);
+        report.refused(refusal, &told, response.status());
+        response
+    }
+}
+
+/// The `CF_AppSession` that a browser already has.
+fn app_session(headers: &HeaderMap) -> Option<AppSession> {
+    let fields = headers.get_all(COOKIE).iter().map(HeaderValue::as_bytes);
+    cookie::named(fields, cookie::APP_SESSION).find_map(AppSession::resumed)
+}
+
+fn preflight_answer(app: &App, head: &Parts) -> Response<ProxyBody> {
+    match app.cors() {
+        Some(cors) => preflight::answer(cors, &head.headers),
+        None => no_content(),
+    }
+}
+
+fn no_content() -> Response<ProxyBody> {
+    let mut response = Response::new(ProxyBody::Empty);
+    *response.status_mut() = StatusCode::NO_CONTENT;
+    response
+}
+
+/// The head that a GET would have got.
+fn head_only(response: Response<ProxyBody>) -> Response<ProxyBody> {
+    let (mut head, body) = response.into_parts();
+    let length = http_body::Body::size_hint(&body).exact();
+    if let Some(length) = length.filter(|_| !head.headers.contains_key(CONTENT_LENGTH)) {
+        head.headers.insert(CONTENT_LENGTH, length.into());
+    }
+    Response::from_parts(head, ProxyBody::Empty)
+}
