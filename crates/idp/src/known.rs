@@ -10,6 +10,7 @@ use crate::metadata::{self, Metadata};
 use crate::outbound::OutboundHttp;
 use narthex_model::{IdpId, OidcConfig, UnixSeconds};
 use std::collections::HashMap;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 
 /// Keys and metadata are fetched again after so many seconds.
@@ -38,6 +39,7 @@ impl Known {
             settings,
             circuit: Circuit::default(),
             memory: tokio::sync::Mutex::default(),
+            failures: AtomicU64::new(0),
         });
         all.insert(id, provider.clone());
         provider
@@ -66,13 +68,16 @@ pub(crate) struct Provider {
     settings: Settings,
     /// Whether it answers.
     pub(crate) circuit: Circuit,
-    /// Held while fetching, so that many logins at once fetch once.
+    /// Held while fetching.
     memory: tokio::sync::Mutex<Memory>,
+    /// Counts fetches that failed.
+    failures: AtomicU64,
 }
 
 #[derive(Default)]
 struct Memory {
     learned: Option<(Learned, UnixSeconds)>,
+    failed: Option<IdpError>,
     refetched: Option<UnixSeconds>,
 }
 
@@ -83,6 +88,12 @@ impl Memory {
     }
 }
 
+async fn fetch(http: &OutboundHttp, config: &OidcConfig) -> Result<Learned, IdpError> {
+    let metadata = Arc::new(metadata::discover(http, config).await?);
+    let keys = Arc::new(keys::fetch(http, &config.certs_url).await?);
+    Ok(Learned { metadata, keys })
+}
+
 /// What is known of a provider now.
 #[derive(Clone)]
 pub(crate) struct Learned {
@@ -91,30 +102,38 @@ pub(crate) struct Learned {
 }
 
 impl Provider {
-    /// Whether anything has to be fetched before a login.
-    pub(crate) async fn is_known(&self, now: UnixSeconds) -> bool {
-        self.memory.lock().await.trusted(now).is_some()
-    }
-
-    /// What is known of it, fetched if need be.
+    /// What is known of it, fetched if need be. Those who come while it is being fetched wait and share what is found, also
+    /// when that is an error: a crowd makes one call.
     ///
     /// # Errors
-    /// As [`metadata::discover`] and [`keys::fetch`].
+    /// As [`metadata::discover`] and [`keys::fetch`]; `Unreachable` while the circuit is open.
     pub(crate) async fn know(
         &self,
         http: &OutboundHttp,
         config: &OidcConfig,
         now: UnixSeconds,
     ) -> Result<Learned, IdpError> {
+        let failures = self.failures.load(Ordering::SeqCst);
         let mut memory = self.memory.lock().await;
         if let Some(learned) = memory.trusted(now) {
             return Ok(learned.clone());
         }
-        let metadata = Arc::new(metadata::discover(http, config).await?);
-        let keys = Arc::new(keys::fetch(http, &config.certs_url).await?);
-        let learned = Learned { metadata, keys };
-        memory.learned = Some((learned.clone(), now));
-        Ok(learned)
+        if self.failures.load(Ordering::SeqCst) != failures
+            && let Some(error) = &memory.failed
+        {
+            return Err(error.clone());
+        }
+        self.circuit.admit(now)?;
+        let fetched = fetch(http, config).await;
+        self.circuit.record(&fetched, now);
+        match &fetched {
+            Ok(learned) => memory.learned = Some((learned.clone(), now)),
+            Err(error) => {
+                memory.failed = Some(error.clone());
+                self.failures.fetch_add(1, Ordering::SeqCst);
+            }
+        }
+        fetched
     }
 
     /// A key set newer than the one that was `tried`, or none when it was fetched again less than a minute ago.

@@ -7,7 +7,7 @@ use crate::assertion::Assertion;
 use crate::claims::{Claims, needs_userinfo};
 use crate::error::{IdpError, words};
 use crate::id_token::{self, Expected, Refused};
-use crate::known::Provider;
+use crate::known::{Learned, Provider};
 use crate::metadata::Metadata;
 use crate::outbound::OutboundHttp;
 use crate::{tokens, userinfo};
@@ -122,6 +122,17 @@ pub(crate) fn read_callback<'a>(
     }
 }
 
+/// A login whose callback has been read.
+pub(crate) struct Login<'a> {
+    pub(crate) config: &'a OidcConfig,
+    pub(crate) redirect_uri: &'a Url,
+    pub(crate) pending: &'a PendingOidc,
+    /// From [`read_callback`].
+    pub(crate) code: &'a str,
+    pub(crate) callback: &'a CallbackParams,
+    pub(crate) now: UnixSeconds,
+}
+
 /// Redeems the code and reads who logged in.
 ///
 /// # Errors
@@ -129,13 +140,11 @@ pub(crate) fn read_callback<'a>(
 pub(crate) async fn finish(
     http: &OutboundHttp,
     provider: &Provider,
-    config: &OidcConfig,
-    redirect_uri: &Url,
-    pending: &PendingOidc,
-    (code, callback_issuer): (&str, Option<&str>),
-    now: UnixSeconds,
+    known: Learned,
+    login: Login<'_>,
 ) -> Result<Assertion, IdpError> {
-    let known = provider.know(http, config, now).await?;
+    let Login { config, redirect_uri, pending, code, callback, now } = login;
+    let callback_issuer = callback.iss.as_deref();
     check_callback_issuer(&known.metadata, callback_issuer)?;
     let in_body = known.metadata.secret_in_body;
     let tokens =

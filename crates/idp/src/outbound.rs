@@ -271,4 +271,22 @@ mod tests {
             assert!(resolve(name, true).await.is_ok_and(|a| a.len() == 1), "{name}");
         }
     }
+
+    /// Finds private addresses behind every name.
+    struct Inside;
+
+    impl Resolve for Inside {
+        fn resolve(&self, name: Name) -> Resolving {
+            Box::pin(async move { Err(FencedOff(name.as_str().to_owned()).into()) })
+        }
+    }
+
+    #[tokio::test]
+    async fn a_name_that_leads_inside_is_fenced_and_not_just_unreachable() {
+        let client = reqwest::Client::builder().dns_resolver(Arc::new(Inside)).build().unwrap();
+        let http = OutboundHttp { client, ..http(false) };
+        let request = http::Request::get("https://idp.example.com/keys").body(Vec::new()).unwrap();
+        let refused = http.call(request).await.unwrap_err();
+        assert_eq!(refused, OutboundError::Fenced(private("idp.example.com")));
+    }
 }

@@ -11,7 +11,7 @@ use narthex_model::{Clock, IdentityProvider, IdpConfig, OidcConfig, UnixSeconds}
 use std::fmt;
 use std::sync::Arc;
 use tokio::sync::Semaphore;
-use tracing::warn;
+use tracing::{Instrument, info_span, warn};
 use url::Url;
 
 /// How many messages may be on their way to the mail server at once.
@@ -52,14 +52,8 @@ impl Providers {
     ) -> Result<Begun, IdpError> {
         let (config, now) = (oidc_config(idp)?, self.clock.now());
         let provider = self.known.provider(idp.id, config);
-        if provider.is_known(now).await {
-            provider.circuit.look(now)?;
-        } else {
-            provider.circuit.admit(now)?;
-            let known = provider.know(&self.http, config, now).await;
-            provider.circuit.record(&known, self.clock.now());
-            known?;
-        }
+        provider.know(&self.http, config, now).await?;
+        provider.circuit.look(now)?;
         Ok(oidc::begin(idp.id, config, redirect_uri, state, now))
     }
 
@@ -80,10 +74,11 @@ impl Providers {
         let config = oidc_config(idp)?;
         let code = oidc::read_callback(idp.id, config, pending, callback, now)?;
         let provider = self.known.provider(idp.id, config);
+        let login = oidc::Login { config, redirect_uri, pending, code, callback, now };
+        let span = info_span!("finish_oidc", idp.id = %idp.id);
+        let known = provider.know(&self.http, config, now).await?;
         provider.circuit.admit(now)?;
-        let answer = (code, callback.iss.as_deref());
-        let finished =
-            oidc::finish(&self.http, &provider, config, redirect_uri, pending, answer, now).await;
+        let finished = oidc::finish(&self.http, &provider, known, login).instrument(span).await;
         provider.circuit.record(&finished, self.clock.now());
         finished
     }
@@ -132,5 +127,32 @@ fn oidc_config(idp: &IdentityProvider) -> Result<&OidcConfig, IdpError> {
             "this identity provider sends one-time PINs and has no login page of its own"
                 .to_owned(),
         )),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::outbound::OutboundSettings;
+    use crate::outbox::Outbox;
+
+    #[tokio::test]
+    async fn mail_goes_out_behind_the_callers_back() {
+        let clock = Clock::manual(UnixSeconds(1));
+        let outbox = Arc::new(Outbox::new(clock.clone()));
+        let http = OutboundHttp::new(OutboundSettings::default()).unwrap();
+        let providers = Providers::new(http, outbox.clone(), clock);
+        let to: narthex_model::EmailAddress = "user@example.com".parse().unwrap();
+        let mail = |n: usize| {
+            let (text, html) = (String::new(), String::new());
+            Mail { to: to.clone(), subject: n.to_string(), text, html }
+        };
+        for n in 1..=MAILS + 10 {
+            providers.mail_later(mail(n)); // nothing runs before the first await below
+        }
+        assert!(outbox.list().is_empty());
+        outbox.next_for(&to, MAILS as u64 - 1).await;
+        let posted = outbox.list().last().map(|m| m.mail.subject.clone());
+        assert_eq!(posted, Some(MAILS.to_string()), "what was too much is dropped");
     }
 }

@@ -70,8 +70,10 @@ async fn log_in(manners: Manners, settings: Value) -> Result<Assertion, IdpError
 
 /// Asserts that each misbehaviour is refused as a bad answer whose text holds the words.
 async fn refused(cases: Vec<(&str, Manners, &str)>) {
+    let gateway = Gateway::new();
     for (name, manners, words) in cases {
-        match log_in(manners, json!({})).await {
+        let provider = Provider::start(manners).await;
+        match gateway.log_in(&provider, &provider.configured(json!({}))).await {
             Err(IdpError::BadAnswer(why)) => assert!(why.contains(words), "{name}: {why}"),
             other => panic!("{name}: {other:?}"),
         }
@@ -681,6 +683,12 @@ async fn many_logins_at_once_fetch_once() {
     let begun = futures_util::future::join_all((0..50).map(|_| gateway.begin(&idp))).await;
     assert!(begun.iter().all(Result::is_ok));
     assert_eq!(provider.calls("/tenant/keys"), 1);
+
+    let down = Provider::start(Manners { at_jwks: Answer::Down, ..Default::default() }).await;
+    let idp = down.configured(json!({}));
+    let begun = futures_util::future::join_all((0..50).map(|_| gateway.begin(&idp))).await;
+    assert!(begun.iter().all(|b| matches!(b, Err(IdpError::Unreachable(_)))));
+    assert_eq!(down.calls("/tenant/keys"), 1, "and learn of a failure together");
 }
 
 #[test]
