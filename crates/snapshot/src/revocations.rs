@@ -168,3 +168,182 @@ impl Revocations {
 fn raise<K: Hash + Eq>(table: &HashMap<K, UnixSeconds>, key: K, at: UnixSeconds) {
     table.pin().update_or_insert(key, |known| at.max(*known), at);
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use serde_json::{Map, json};
+
+    const ALICE: &str = "1335d417-61da-459d-899c-0a01c76a2f94";
+    const BOB: &str = "2335d417-61da-459d-899c-0a01c76a2f94";
+
+    fn aud(digit: &str) -> AudTag {
+        digit.repeat(64).parse().unwrap()
+    }
+
+    fn nonce(letter: &str) -> IdentityNonce {
+        letter.repeat(16).parse().unwrap()
+    }
+
+    /// A session of `user` that began at `iat`.
+    fn session(letter: &str, user: &str, iat: i64) -> Session {
+        let body = json!({
+            "nonce": letter.repeat(16), "expires_at": iat + 3_600, "tokens_until": iat + 86_400,
+            "identity": {
+                "id": "1", "email": "a@b.com", "idp": {"id": ALICE, "type": "oidc"}, "geo": {"country": null},
+                "user_uuid": user, "account_id": "0123456789abcdef0123456789abcdef", "iat": iat, "ip": "192.0.2.1",
+            },
+        });
+        serde_json::from_value(body).unwrap()
+    }
+
+    /// A token that was issued at `iat` under the session of this letter.
+    fn token(letter: &str, user: &str, iat: i64) -> PersonToken {
+        PersonToken {
+            aud: aud("a"),
+            email: "a@b.com".parse().unwrap(),
+            sub: user.parse().unwrap(),
+            identity_nonce: nonce(letter),
+            country: None,
+            custom: Map::new(),
+            iat: UnixSeconds(iat),
+            exp: UnixSeconds(iat + 86_400),
+            binding: None,
+        }
+    }
+
+    #[test]
+    fn a_logout_ends_one_session_and_a_login_in_the_same_second_works() {
+        let sessions = Sessions::new();
+        let revocations = Revocations::new(sessions.clone());
+        sessions.insert(session("o", ALICE, 100));
+        assert!(!revocations.refuses_person(&token("o", ALICE, 100)));
+
+        revocations.end_session(&nonce("o"), UnixSeconds(100 + 86_400));
+        sessions.insert(session("n", ALICE, 100));
+        assert!(revocations.refuses_person(&token("o", ALICE, 100)), "the session that ended");
+        assert!(revocations.refuses_person(&token("o", ALICE, 200)), "however late its token is");
+        assert!(revocations.refuses_session(&session("o", ALICE, 100)));
+        assert!(sessions.get(&nonce("o")).is_none());
+        assert!(!revocations.refuses_person(&token("n", ALICE, 100)), "the session that began");
+        assert!(!revocations.refuses_session(&session("n", ALICE, 100)));
+    }
+
+    #[test]
+    fn a_user_is_revoked_by_the_time_of_login() {
+        let sessions = Sessions::new();
+        let revocations = Revocations::new(sessions.clone());
+        for (letter, user, iat) in [("o", ALICE, 50), ("s", ALICE, 100), ("b", BOB, 50)] {
+            sessions.insert(session(letter, user, iat));
+        }
+        let ended = revocations.revoke_user(ALICE.parse().unwrap(), UnixSeconds(100));
+        let mut ended: Vec<_> = ended.iter().map(|s| s.nonce.to_string()).collect();
+        ended.sort();
+        assert_eq!(ended, ["o".repeat(16), "s".repeat(16)]);
+        sessions.insert(session("n", ALICE, 100));
+
+        for (name, letter, user, iat, want) in [
+            ("an old session", "o", ALICE, 50, true),
+            ("an old session, renewed since", "o", ALICE, 150, true),
+            ("a login of that second, before", "s", ALICE, 100, true),
+            ("a login of that second, after", "n", ALICE, 100, false),
+            ("its token, renewed", "n", ALICE, 150, false),
+            ("somebody else", "b", BOB, 50, false),
+            ("a session nobody knows, before", "u", ALICE, 99, true),
+            ("a session nobody knows, of that second", "u", ALICE, 100, true),
+            ("a session nobody knows, after", "u", ALICE, 101, false),
+        ] {
+            assert_eq!(revocations.refuses_person(&token(letter, user, iat)), want, "{name}");
+        }
+    }
+
+    #[test]
+    fn after_a_restart_the_store_tells_the_same() {
+        let sessions = Sessions::new();
+        let revocations = Revocations::new(sessions.clone());
+        sessions.insert(session("f", ALICE, 50)); // its end was lost with the process
+        sessions.insert(session("n", ALICE, 100)); // began after the revocation, within its second
+        revocations.restore_user(ALICE.parse().unwrap(), UnixSeconds(100));
+        revocations.end_session(&nonce("s"), UnixSeconds(100 + 86_400));
+
+        assert!(revocations.refuses_person(&token("f", ALICE, 150)));
+        assert!(revocations.refuses_session(&session("f", ALICE, 50)));
+        assert!(revocations.refuses_person(&token("s", ALICE, 100)));
+        assert!(!revocations.refuses_person(&token("n", ALICE, 100)));
+        assert_eq!(sessions.len(), 2, "restoring ends no session by itself");
+    }
+
+    #[test]
+    fn applications_and_service_tokens_are_revoked_by_the_time_of_issue() {
+        let revocations = Revocations::new(Sessions::new());
+        let client: ClientId = "e367826f93b8d71185e03fe518aff3b4.access".parse().unwrap();
+        let machine = |digit: &str, name: &str, iat| MachineToken {
+            aud: aud(digit),
+            common_name: name.to_owned(),
+            iat: UnixSeconds(iat),
+            exp: UnixSeconds(iat + 60),
+        };
+        revocations.revoke_app(&aud("a"), UnixSeconds(100));
+        revocations.revoke_service_token(&client, UnixSeconds(200));
+        for (token, want) in [
+            (machine("a", "robot", 100), true),
+            (machine("a", "robot", 101), false),
+            (machine("b", "robot", 50), false),
+            (machine("b", client.as_str(), 200), true),
+            (machine("b", client.as_str(), 201), false),
+        ] {
+            assert_eq!(revocations.refuses_machine(&token), want, "{token:?}");
+        }
+        assert!(revocations.refuses_person(&token("x", ALICE, 100)));
+        assert!(!revocations.refuses_person(&token("x", ALICE, 101)));
+
+        for (digit, now, want) in
+            [("a", 99, 101), ("a", 100, 101), ("a", 101, 101), ("a", 500, 500), ("b", 100, 100)]
+        {
+            assert_eq!(revocations.issue_time(&aud(digit), UnixSeconds(now)), UnixSeconds(want));
+        }
+    }
+
+    #[test]
+    fn an_instant_never_moves_back() {
+        let revocations = Revocations::new(Sessions::new());
+        revocations.revoke_app(&aud("a"), UnixSeconds(100));
+        revocations.revoke_app(&aud("a"), UnixSeconds(50));
+        assert!(revocations.refuses_person(&token("x", ALICE, 100)));
+    }
+
+    #[test]
+    fn every_revocation_raises_the_generation_and_rings() {
+        let revocations = Revocations::new(Sessions::new());
+        let mut bell = revocations.watch();
+        let client: ClientId = "e367826f93b8d71185e03fe518aff3b4.access".parse().unwrap();
+        let acts: [&dyn Fn(); 5] = [
+            &|| revocations.end_session(&nonce("o"), UnixSeconds(1)),
+            &|| drop(revocations.revoke_user(ALICE.parse().unwrap(), UnixSeconds(1))),
+            &|| revocations.restore_user(ALICE.parse().unwrap(), UnixSeconds(1)),
+            &|| revocations.revoke_app(&aud("a"), UnixSeconds(1)),
+            &|| revocations.revoke_service_token(&client, UnixSeconds(1)),
+        ];
+        for (before, act) in acts.iter().enumerate() {
+            assert_eq!(revocations.generation(), before as u64);
+            act();
+            assert!(bell.has_changed().unwrap());
+            assert_eq!(*bell.borrow_and_update(), before as u64 + 1);
+        }
+    }
+
+    #[test]
+    fn what_no_token_can_refer_to_is_forgotten() {
+        let revocations = Revocations::new(Sessions::new());
+        revocations.end_session(&nonce("o"), UnixSeconds(1_000));
+        revocations.revoke_app(&aud("a"), UnixSeconds(100));
+        revocations.forget_expired(UnixSeconds(999));
+        assert!(revocations.refuses_person(&token("o", BOB, 500)));
+        revocations.forget_expired(UnixSeconds(1_000));
+        assert!(!revocations.refuses_person(&token("o", BOB, 500)));
+        revocations.forget_expired(UnixSeconds(100 + LONGEST_TOKEN_SECONDS));
+        assert!(revocations.refuses_person(&token("x", ALICE, 100)));
+        revocations.forget_expired(UnixSeconds(101 + LONGEST_TOKEN_SECONDS));
+        assert!(!revocations.refuses_person(&token("x", ALICE, 100)));
+    }
+}
