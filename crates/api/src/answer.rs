@@ -1,0 +1,85 @@
+//! The envelope that every answer wears (api/README "Envelope"): `success`, `errors`, `messages`, `result`.
+
+use crate::paging::Page;
+use bytes::Bytes;
+use http::{HeaderValue, Response, StatusCode, header};
+use narthex_model::RayId;
+use serde_json::{Value, json};
+
+/// A success, before it is put into its envelope.
+#[derive(Debug)]
+pub(crate) struct Answer {
+    status: StatusCode,
+    result: Value,
+    info: Option<Value>,
+    message: Option<&'static str>,
+}
+
+impl Answer {
+    fn with(status: StatusCode, result: Value) -> Self {
+        Self { status, result, info: None, message: None }
+    }
+
+    /// 200: what was read or replaced.
+    pub(crate) fn ok(result: Value) -> Self {
+        Self::with(StatusCode::OK, result)
+    }
+
+    /// 201: what was made.
+    pub(crate) fn created(result: Value) -> Self {
+        Self::with(StatusCode::CREATED, result)
+    }
+
+    /// 202: what was deleted or revoked.
+    pub(crate) fn accepted(result: Value) -> Self {
+        Self::with(StatusCode::ACCEPTED, result)
+    }
+
+    /// 200 with one page of a list and the five numbers that clients count on.
+    pub(crate) fn page(page: Page, items: Vec<Value>, total: u64) -> Self {
+        let info = page.info(items.len(), total);
+        Self { info: Some(info), ..Self::ok(Value::Array(items)) }
+    }
+
+    /// The page of a list that is at hand as a whole.
+    pub(crate) fn page_of<T>(
+        page: Page,
+        all: Vec<T>,
+        mut document: impl FnMut(&T) -> Value,
+    ) -> Self {
+        let items = page.cut(&all).iter().map(&mut document).collect();
+        Self::page(page, items, all.len() as u64)
+    }
+
+    /// The same answer with a remark in `messages`.
+    pub(crate) fn remarking(self, message: &'static str) -> Self {
+        Self { message: Some(message), ..self }
+    }
+
+    /// The response that leaves the gateway.
+    pub(crate) fn respond(self, ray: &RayId) -> Response<Bytes> {
+        let messages: Vec<Value> =
+            self.message.iter().map(|text| json!({"code": 10000, "message": text})).collect();
+        let mut body = json!({
+            "success": true, "errors": [], "messages": messages, "result": self.result,
+        });
+        if let Some(info) = self.info {
+            body["result_info"] = info;
+        }
+        respond(self.status, &body, ray)
+    }
+}
+
+/// A JSON response with what every answer of the API carries.
+pub(crate) fn respond(status: StatusCode, body: &Value, ray: &RayId) -> Response<Bytes> {
+    let mut response = Response::new(Bytes::from(body.to_string()));
+    *response.status_mut() = status;
+    let headers = response.headers_mut();
+    headers.insert(header::CONTENT_TYPE, HeaderValue::from_static("application/json"));
+    headers.insert(header::CACHE_CONTROL, HeaderValue::from_static("no-store"));
+    headers.insert(header::X_CONTENT_TYPE_OPTIONS, HeaderValue::from_static("nosniff"));
+    if let Ok(ray) = HeaderValue::from_str(ray.as_str()) {
+        headers.insert("cf-ray", ray);
+    }
+    response
+}

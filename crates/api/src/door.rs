@@ -1,0 +1,127 @@
+//! The door of the administration API: the story of one request.
+
+use crate::answer::Answer;
+use crate::authenticate::authenticate;
+use crate::call::Call;
+use crate::desk::Desk;
+use crate::error::ApiError;
+use crate::query::Query;
+use crate::routes;
+use bytes::Bytes;
+use http::{Request, Response};
+use narthex_model::{Clock, RayId};
+use narthex_snapshot::Live;
+use narthex_store::Store;
+use serde_json::json;
+use std::net::IpAddr;
+use std::sync::Arc;
+use tracing::{error, info};
+
+/// The largest body that is read, in bytes.
+pub const MOST_BODY_BYTES: usize = 10 * 1024 * 1024;
+
+/// What the API works with.
+pub struct ApiParts {
+    /// What is in force.
+    pub live: Arc<Live>,
+    /// What is kept.
+    pub store: Arc<dyn Store>,
+    /// Through whom the configuration changes.
+    pub desk: Arc<Desk>,
+    /// What time it is.
+    pub clock: Clock,
+    /// SHA-256 of the token from the settings, which may do everything.
+    pub bootstrap_token: Option<[u8; 32]>,
+}
+
+/// Whom a request comes from.
+#[derive(Clone, Debug)]
+pub struct Caller {
+    /// The address.
+    pub ip: IpAddr,
+    /// The request's id.
+    pub ray: RayId,
+}
+
+/// The administration API.
+#[derive(Clone)]
+pub struct Api {
+    parts: Arc<ApiParts>,
+}
+
+impl Api {
+    /// An API over these parts.
+    #[must_use]
+    pub fn new(parts: ApiParts) -> Self {
+        Self { parts: Arc::new(parts) }
+    }
+
+    /// Answers one request under `/client/v4`. Always with JSON in the common envelope.
+    ///
+    /// The request is worked on in a task of its own: a caller who goes away does not leave a write half done, and a
+    /// panic costs that one request.
+    pub async fn answer(&self, caller: Caller, request: Request<Bytes>) -> Response<Bytes> {
+        let (parts, ray) = (Arc::clone(&self.parts), caller.ray.clone());
+        let work = tokio::spawn(async move { serve(parts, caller, request).await });
+        let outcome = work.await.unwrap_or_else(|why| Err(ApiError::Internal(why.to_string())));
+        match outcome {
+            Ok(answer) => answer.respond(&ray),
+            Err(refusal) => {
+                note(&refusal, &ray);
+                refusal.respond(&ray)
+            }
+        }
+    }
+}
+
+/// The story of one request.
+async fn serve(
+    parts: Arc<ApiParts>,
+    caller: Caller,
+    request: Request<Bytes>,
+) -> Result<Answer, ApiError> {
+    let now = parts.clock.now();
+    let (head, body) = request.into_parts();
+    if body.len() > MOST_BODY_BYTES {
+        return Err(ApiError::TooLarge);
+    }
+    let bootstrap = parts.bootstrap_token.as_ref();
+    let actor = authenticate(&head.headers, bootstrap, &*parts.store, now).await?;
+    let found = routes::find(&head.method, head.uri.path())?;
+    let scope = found.scope(&parts.live.snapshot.load().premises)?;
+    let retries = head.headers.get("x-stainless-retry-count").and_then(|v| v.to_str().ok());
+    let summary = json!({
+        "method": head.method.as_str(),
+        "path": head.uri.path(),
+        "retry": retries.and_then(|count| count.parse::<u16>().ok()).unwrap_or(0),
+    });
+    let query = Query::of(head.uri.query());
+    let (needs, run) = found.route.duty()?;
+    actor.may(needs)?;
+    let ids = found.ids;
+    run(Call { parts, actor, caller, now, scope, ids, query, body, summary }).await
+}
+
+/// Logs what an operator should know: failures of ours, and credentials that nobody should send.
+fn note(refusal: &ApiError, ray: &RayId) {
+    match refusal {
+        ApiError::Internal(why) => error!(%ray, "the API failed: {why}"),
+        ApiError::Store(why) => error!(%ray, "the store failed: {why}"),
+        ApiError::NoCredentials
+        | ApiError::AuthorizationFormat
+        | ApiError::UnknownToken
+        | ApiError::UnknownKey
+        | ApiError::TokenNotInForce(_)
+        | ApiError::NotAllowed(_) => info!(%ray, "a caller of the API was refused: {refusal:?}"),
+        ApiError::NoRoute(_)
+        | ApiError::Method(_)
+        | ApiError::NotBuilt(_)
+        | ApiError::TooLarge
+        | ApiError::Missing(_)
+        | ApiError::Parameter { .. }
+        | ApiError::Invalid { .. }
+        | ApiError::Conflict(_)
+        | ApiError::Fault(_)
+        | ApiError::NoOrganization => {}
+    }
+}

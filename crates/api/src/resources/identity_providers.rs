@@ -1,0 +1,155 @@
+//! Identity providers. Secrets go in and never come out; a replace without them keeps the stored ones.
+
+use crate::answer::Answer;
+use crate::call::Call;
+use crate::error::{ApiError, Kind};
+use crate::fields::Fields;
+use crate::resources::found;
+use narthex_model::{
+    Configuration, IdentityProvider, IdpConfig, IdpId, InvalidIdpConfig, ScimConfig, TeamDomain,
+};
+use narthex_snapshot::FaultAt;
+use serde_json::{Value, json};
+use std::sync::Arc;
+
+fn document(idp: &IdentityProvider, team: &TeamDomain) -> Value {
+    let mut config = idp.config.to_json();
+    if matches!(idp.config, IdpConfig::OneTimePin) {
+        config["redirect_url"] = format!("{}/cdn-cgi/access/callback", team.issuer()).into();
+    }
+    let scim = &idp.scim;
+    json!({
+        "id": idp.id, "uid": idp.id, "name": idp.name, "type": idp.config.kind(), "config": config,
+        "scim_config": {
+            "enabled": scim.enabled, "seat_deprovision": scim.seat_deprovision,
+            "user_deprovision": scim.user_deprovision,
+            "identity_update_behavior": scim.identity_update_behavior, "scim_base_url": null, "secret": null,
+        },
+        "read_only": false, "created_at": idp.created_at, "updated_at": idp.updated_at,
+    })
+}
+
+/// What a create or replace says.
+struct Form {
+    name: String,
+    config: IdpConfig,
+    scim: ScimConfig,
+}
+
+impl Form {
+    fn read(fields: &Fields) -> Result<Self, ApiError> {
+        let name = fields.name()?.ok_or_else(|| fields.refuse("name", "name is required"))?;
+        let kind: String = fields.need("type")?;
+        let mut config = fields.raw("config").cloned().unwrap_or_else(|| json!({}));
+        let members = config.as_object_mut();
+        let members = members.ok_or_else(|| fields.refuse("config", "config must be an object"))?;
+        members.retain(|_, value| !value.is_null());
+        let config = IdpConfig::parse(&kind, config).map_err(|error| match error {
+            InvalidIdpConfig::NotYet(_) => fields.refuse("type", error.to_string()),
+            InvalidIdpConfig::Member(_) => fields.refuse("config", error.to_string()),
+        })?;
+        let scim: ScimConfig = fields.or_default("scim_config")?;
+        if scim.enabled {
+            return Err(ApiError::invalid(
+                "/scim_config/enabled",
+                "provisioning over SCIM is not supported yet; leave it off",
+            ));
+        }
+        Ok(Self { name, config, scim })
+    }
+}
+
+/// There is one mailbox to send PINs from, so there is one provider of them.
+fn one_pin_provider(configuration: &Configuration, new: &IdentityProvider) -> Result<(), ApiError> {
+    let is_pin = |idp: &IdentityProvider| matches!(idp.config, IdpConfig::OneTimePin);
+    let mut others = configuration.identity_providers.values().filter(|idp| idp.id != new.id);
+    if is_pin(new) && others.any(|idp| is_pin(idp)) {
+        return Err(ApiError::Conflict("a onetimepin connection already exists".to_owned()));
+    }
+    Ok(())
+}
+
+fn places(id: IdpId) -> [(FaultAt, String); 1] {
+    [(FaultAt::IdentityProvider(id), String::new())]
+}
+
+fn answer(call: &Call, idp: &IdentityProvider) -> Value {
+    document(idp, &call.parts.live.snapshot.load().premises.team)
+}
+
+pub(crate) async fn list(call: Call) -> Result<Answer, ApiError> {
+    let page = call.page()?;
+    let scim = call.query.flag("scim_enabled")?;
+    let standing = call.standing();
+    let mut idps: Vec<&Arc<IdentityProvider>> = standing
+        .configuration
+        .identity_providers
+        .values()
+        .filter(|idp| call.scope.sees(idp.zone.as_ref()))
+        .filter(|idp| scim.is_none_or(|on| idp.scim.enabled == on))
+        .collect();
+    idps.sort_by_key(|idp| (idp.created_at, idp.id));
+    Ok(Answer::page_of(page, idps, |idp| answer(&call, idp)))
+}
+
+pub(crate) async fn get(call: Call) -> Result<Answer, ApiError> {
+    let id = call.id(0, Kind::IdentityProvider)?;
+    let standing = call.standing();
+    let seen = |idp: &IdentityProvider| call.scope.sees(idp.zone.as_ref());
+    let idps = &standing.configuration.identity_providers;
+    let idp = found(idps, id, seen, Kind::IdentityProvider)?;
+    Ok(Answer::ok(answer(&call, &idp)))
+}
+
+pub(crate) async fn create(call: Call) -> Result<Answer, ApiError> {
+    let Form { name, config, scim } = Form::read(&call.fields()?)?;
+    let (id, zone, now) = (IdpId::random(), call.scope.zone(), call.stamp());
+    let (created_at, updated_at) = (now, now);
+    let idp = Arc::new(IdentityProvider { id, name, config, scim, zone, created_at, updated_at });
+    call.change(&places(id), |configuration| {
+        one_pin_provider(configuration, &idp)?;
+        configuration.identity_providers.insert(id, Arc::clone(&idp));
+        Ok(())
+    })
+    .await?;
+    Ok(Answer::created(answer(&call, &idp)))
+}
+
+pub(crate) async fn update(call: Call) -> Result<Answer, ApiError> {
+    let id = call.id(0, Kind::IdentityProvider)?;
+    let fields = call.fields()?;
+    let form = Form::read(&fields)?;
+    let idp = call
+        .change(&places(id), |configuration| {
+            let seen = |idp: &IdentityProvider| call.scope.sees(idp.zone.as_ref());
+            let idps = &configuration.identity_providers;
+            let old = found(idps, id, seen, Kind::IdentityProvider)?;
+            if old.config.kind() != form.config.kind() {
+                return Err(fields.refuse("type", "the type of an identity provider is fixed"));
+            }
+            let secret = form.config.secret().or(old.config.secret()).cloned();
+            let idp = Arc::new(IdentityProvider {
+                name: form.name.clone(),
+                config: form.config.clone().with_secret(secret),
+                scim: form.scim.clone(),
+                updated_at: call.stamp(),
+                ..IdentityProvider::clone(&old)
+            });
+            configuration.identity_providers.insert(id, Arc::clone(&idp));
+            Ok(idp)
+        })
+        .await?;
+    Ok(Answer::ok(answer(&call, &idp)))
+}
+
+pub(crate) async fn delete(call: Call) -> Result<Answer, ApiError> {
+    let id: IdpId = call.id(0, Kind::IdentityProvider)?;
+    call.change(&[], |configuration| {
+        let seen = |idp: &IdentityProvider| call.scope.sees(idp.zone.as_ref());
+        found(&configuration.identity_providers, id, seen, Kind::IdentityProvider)?;
+        configuration.identity_providers.remove(&id);
+        Ok(())
+    })
+    .await?;
+    Ok(Answer::accepted(json!({ "id": id })))
+}

@@ -1,0 +1,95 @@
+//! Ending sessions and tokens before their time (access-protocol §10.3): durable first, then in force.
+
+use crate::answer::Answer;
+use crate::call::Call;
+use crate::error::{ApiError, Kind};
+use crate::resources::found;
+use narthex_model::{
+    AccessRecord, Action, Application, ClientId, EmailAddress, User, UserId, Verdict,
+};
+use narthex_snapshot::LONGEST_TOKEN_SECONDS;
+use narthex_store::{Revocation, Revoked, UserFilter};
+use serde_json::{Value, json};
+
+/// `POST …/apps/{id}/revoke_tokens`: people with a valid global session get a new token without noticing.
+pub(crate) async fn app(call: Call) -> Result<Answer, ApiError> {
+    let standing = call.standing();
+    let seen = |app: &Application| call.scope.sees(app.zone.as_ref());
+    let id = call.id(0, Kind::App)?;
+    let app = found(&standing.configuration.apps, id, seen, Kind::App)?;
+    keep(&call, Revoked::App(app.aud.clone())).await?;
+    call.parts.live.revocations.revoke_app(&app.aud, call.now);
+    let record = AccessRecord {
+        app: Some(app.id),
+        app_domain: app.domain().to_owned(),
+        ..record(&call, "every token of the application was revoked")
+    };
+    call.parts.store.append_records(&[record]).await?;
+    Ok(Answer::accepted(json!({})))
+}
+
+/// `POST …/organizations/revoke_user`: the person is named by `email` or `user_uid`.
+pub(crate) async fn user(call: Call) -> Result<Answer, ApiError> {
+    let fields = call.fields()?;
+    let email: Option<EmailAddress> = fields.read("email")?;
+    let id: Option<UserId> = fields.read("user_uid")?;
+    let user = match (id, email) {
+        (Some(id), _) => call.parts.store.user(id).await?,
+        (None, Some(email)) => {
+            let filter = UserFilter { email: Some(email.to_string()), ..UserFilter::default() };
+            call.parts.store.users(&filter).await?.items.into_iter().next()
+        }
+        (None, None) => return Err(fields.refuse("email", "email or user_uid is required")),
+    };
+    end_all(&call, &user.ok_or(ApiError::Missing(Kind::User))?).await?;
+    Ok(Answer::ok(Value::Bool(true)))
+}
+
+/// Ends every session and token of a person.
+pub(super) async fn end_all(call: &Call, user: &User) -> Result<(), ApiError> {
+    keep(call, Revoked::User(user.id)).await?;
+    let until = call.now.plus(LONGEST_TOKEN_SECONDS);
+    for session in call.parts.live.revocations.revoke_user(user.id, call.now) {
+        call.parts.store.end_session(&session.nonce, until).await?;
+    }
+    let record = AccessRecord {
+        user: Some(user.id),
+        user_email: Some(user.email.clone()),
+        ..record(call, "every session of the person was revoked")
+    };
+    Ok(call.parts.store.append_records(&[record]).await?)
+}
+
+/// Ends the tokens that were minted for a service token. The change that asks for it stands in the audit already.
+pub(super) async fn service_token(call: &Call, client: &ClientId) -> Result<(), ApiError> {
+    keep(call, Revoked::ServiceToken(client.clone())).await?;
+    call.parts.live.revocations.revoke_service_token(client, call.now);
+    Ok(())
+}
+
+async fn keep(call: &Call, what: Revoked) -> Result<(), ApiError> {
+    let until = call.now.plus(LONGEST_TOKEN_SECONDS);
+    let revocation = Revocation { what, at: call.now, until };
+    Ok(call.parts.store.put_revocation(&revocation).await?)
+}
+
+fn record(call: &Call, what: &str) -> AccessRecord {
+    AccessRecord {
+        ray_id: call.caller.ray.clone(),
+        created_at: call.stamp(),
+        action: Action::Revoke,
+        verdict: Verdict::Allowed,
+        reason: format!("{what} by API token {}", call.actor.name),
+        app: None,
+        app_domain: String::new(),
+        user: None,
+        user_email: None,
+        service_token: None,
+        idp: None,
+        connection: String::new(),
+        ip_address: Some(call.caller.ip),
+        country: None,
+        policy: None,
+        rule: String::new(),
+    }
+}
