@@ -5,9 +5,38 @@ use crate::groups::Groups;
 use crate::selector::{self, Asked, Wish};
 use narthex_model::{Rule, RuleSet, Selector};
 
+/// The three lists of a set of rules, from the one whose failing leaves a policy farthest from matching to the
+/// nearest.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub(crate) enum List {
+    Include,
+    Exclude,
+    Require,
+}
+
+impl List {
+    fn of(self, set: &RuleSet) -> &[Rule] {
+        match self {
+            Self::Include => &set.include,
+            Self::Exclude => &set.exclude,
+            Self::Require => &set.require,
+        }
+    }
+
+    fn name(self) -> &'static str {
+        match self {
+            Self::Include => "include",
+            Self::Exclude => "exclude",
+            Self::Require => "require",
+        }
+    }
+}
+
 /// What decided.
 #[derive(Clone)]
 pub(crate) struct Finding<'a> {
+    /// In which of the lists.
+    pub(crate) list: List,
     /// Where it stands and what it says, such as `require[0] {"geo":{"country_code":"US"}}`; the way through groups
     /// is joined by ` > `.
     pub(crate) rule: String,
@@ -36,13 +65,13 @@ pub(crate) fn why<'a>(
     let doubtful = |rule: &Rule, asked| answer(rule, groups, asked) == Answer::Unknown;
     let inverted = asked.inverted();
     if let Some(at) = set.require.iter().position(|rule| doubtful(rule, asked)) {
-        return follow_why("require", at, &set.require, groups, asked);
+        return follow_why(List::Require, at, set, groups, asked);
     }
     if let Some(at) = set.exclude.iter().position(|rule| doubtful(rule, inverted)) {
-        return follow_why_not("exclude", at, &set.exclude, groups, inverted, Wish::RuledOut);
+        return follow_why_not(List::Exclude, at, set, groups, inverted, Wish::RuledOut);
     }
     let best = best_of(&set.include, groups, asked)?;
-    follow_why("include", best, &set.include, groups, asked)
+    follow_why(List::Include, best, set, groups, asked)
 }
 
 /// Why `set` does not hold. `None` when it does.
@@ -54,7 +83,7 @@ pub(crate) fn why_not<'a>(
     let inverted = asked.inverted();
     let best = best_of(&set.include, groups, asked)?;
     if answer(set.include.get(best)?, groups, asked) != Answer::Yes {
-        let found = follow_why_not("include", best, &set.include, groups, asked, Wish::Asked)?;
+        let found = follow_why_not(List::Include, best, set, groups, asked, Wish::Asked)?;
         let rule = match set.include.len() {
             1 => found.rule,
             many => format!("none of include[0] to include[{}]", many - 1),
@@ -63,11 +92,11 @@ pub(crate) fn why_not<'a>(
     }
     let excludes = |rule: &Rule| answer(rule, groups, inverted) != Answer::No;
     if let Some(at) = set.exclude.iter().position(excludes) {
-        let found = follow_why("exclude", at, &set.exclude, groups, inverted)?;
+        let found = follow_why(List::Exclude, at, set, groups, inverted)?;
         return Some(Finding { wish: Wish::RuledOut, ..found });
     }
     let at = set.require.iter().position(|rule| answer(rule, groups, asked) != Answer::Yes)?;
-    follow_why_not("require", at, &set.require, groups, asked, Wish::Asked)
+    follow_why_not(List::Require, at, set, groups, asked, Wish::Asked)
 }
 
 /// The first of the rules with the best answer.
@@ -84,31 +113,29 @@ fn best_of(rules: &[Rule], groups: &Groups, asked: Asked<'_>) -> Option<usize> {
 
 /// Why a rule holds: itself, or what is decisive in its group.
 fn follow_why<'a>(
-    list: &str,
+    list: List,
     at: usize,
-    rules: &'a [Rule],
+    set: &'a RuleSet,
     groups: &'a Groups,
     asked: Asked<'a>,
 ) -> Option<Finding<'a>> {
-    let rule = rules.get(at)?;
-    let here = format!("{list}[{at}] {rule:?}");
+    let rule = list.of(set).get(at)?;
     let inner = group_of(rule, groups).and_then(|set| why(set, groups, asked));
-    Some(joined(here, rule, inner, asked, Wish::RuledOut))
+    Some(joined((list, at), rule, inner, asked, Wish::RuledOut))
 }
 
 /// Why a rule does not hold: itself, or what is decisive in its group.
 fn follow_why_not<'a>(
-    list: &str,
+    list: List,
     at: usize,
-    rules: &'a [Rule],
+    set: &'a RuleSet,
     groups: &'a Groups,
     asked: Asked<'a>,
     wish: Wish,
 ) -> Option<Finding<'a>> {
-    let rule = rules.get(at)?;
-    let here = format!("{list}[{at}] {rule:?}");
+    let rule = list.of(set).get(at)?;
     let inner = group_of(rule, groups).and_then(|set| why_not(set, groups, asked));
-    Some(joined(here, rule, inner, asked, wish))
+    Some(joined((list, at), rule, inner, asked, wish))
 }
 
 fn group_of<'a>(rule: &Rule, groups: &'a Groups) -> Option<&'a RuleSet> {
@@ -116,14 +143,15 @@ fn group_of<'a>(rule: &Rule, groups: &'a Groups) -> Option<&'a RuleSet> {
 }
 
 fn joined<'a>(
-    here: String,
+    (list, at): (List, usize),
     rule: &'a Rule,
     inner: Option<Finding<'a>>,
     asked: Asked<'a>,
     wish: Wish,
 ) -> Finding<'a> {
+    let here = format!("{}[{at}] {rule:?}", list.name());
     match inner {
-        Some(inner) => Finding { rule: format!("{here} > {}", inner.rule), ..inner },
-        None => Finding { rule: here, selector: rule.selector(), asked, wish },
+        Some(inner) => Finding { list, rule: format!("{here} > {}", inner.rule), ..inner },
+        None => Finding { list, rule: here, selector: rule.selector(), asked, wish },
     }
 }

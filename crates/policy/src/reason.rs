@@ -2,7 +2,7 @@
 
 use crate::answer::Answer;
 use crate::connection::is_machine;
-use crate::finding::{self, Finding};
+use crate::finding::{self, Finding, List};
 use crate::list::allows;
 use crate::selector::{self, Wish};
 use crate::{CompiledPolicy, Facts, Person, PolicyList};
@@ -73,8 +73,13 @@ pub(crate) fn nothing_matches(list: &PolicyList, facts: &Facts<'_>) -> Reason {
     }
     let asked = policy.asked(facts, unlearned);
     let found = finding::why_not(&policy.source().rules, policy.groups(), asked);
-    let nobody_there =
-        Finding { rule: String::new(), selector: &Selector::Everyone, asked, wish: Wish::Asked };
+    let nobody_there = Finding {
+        list: List::Require,
+        rule: String::new(),
+        selector: &Selector::Everyone,
+        asked,
+        wish: Wish::Asked,
+    };
     told(policy, Some(&found.unwrap_or(nobody_there)), |circumstance, remedy| {
         format!("Policy {:?} does not admit the request: {circumstance}. {remedy}", policy.name())
     })
@@ -97,20 +102,17 @@ fn nearest<'l>(
     } else {
         Decision::Allow
     };
-    let nearness = |policy: &CompiledPolicy| {
+    // `None`, the rules hold and only a person is missing, is nearer than any list.
+    let failed = |policy: &CompiledPolicy| {
         let asked = policy.asked(facts, unlearned);
-        match finding::why_not(&policy.source().rules, policy.groups(), asked) {
-            None => 3,
-            Some(found) if found.rule.starts_with("require") => 2,
-            Some(found) if found.rule.starts_with("exclude") => 1,
-            Some(_) => 0,
-        }
+        finding::why_not(&policy.source().rules, policy.groups(), asked).map(|found| found.list)
     };
-    let mut best: Option<(&CompiledPolicy, i32)> = None;
+    let mut best: Option<(&CompiledPolicy, Option<List>)> = None;
     for policy in list.policies().filter(|p| p.decision() == first) {
-        let near = nearness(policy);
-        if best.is_none_or(|(_, so_far)| near > so_far) {
-            best = Some((policy, near));
+        let now = failed(policy);
+        let nearer = |before: Option<List>| before.is_some_and(|b| now.is_none_or(|n| n > b));
+        if best.is_none_or(|(_, before)| nearer(before)) {
+            best = Some((policy, now));
         }
     }
     let bypass = || list.policies().find(|p| p.decision() == Decision::Bypass).map(AsRef::as_ref);

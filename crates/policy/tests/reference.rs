@@ -51,7 +51,7 @@ impl World<'_> {
         let facts = self.facts;
         let identity = match facts.person {
             Person::Known(identity) => Some(identity),
-            _ => None,
+            Person::Nobody | Person::Anybody | Person::Claims { .. } => None,
         };
         let (certificate, common_name) = match facts.certificate {
             CertificateFact::Absent => (false, None),
@@ -150,7 +150,7 @@ fn groups() -> impl Strategy<Value = BTreeMap<GroupId, Arc<Group>>> {
     let each: Vec<_> = (0..GROUPS).map(|n| rules(n >= FIRST_PERSONAL, 0, n).boxed()).collect();
     each.prop_map(|bodies| {
         let made = bodies.into_iter().enumerate().map(|(n, body)| {
-            let group: Group = serde_json::from_value(named(body, GROUP, n)).unwrap();
+            let group: Group = serde_json::from_value(named(body, GROUP, n)).expect("a group");
             (group.id, Arc::new(group))
         });
         made.collect()
@@ -172,10 +172,9 @@ fn policies() -> impl Strategy<Value = Vec<Arc<Policy>>> {
         1 => decided("non_identity", false),
     ];
     prop::collection::vec(one, 0..5).prop_map(|bodies| {
-        let made = bodies
-            .into_iter()
-            .enumerate()
-            .map(|(n, body)| Arc::new(serde_json::from_value(named(body, POLICY, n)).unwrap()));
+        let made = bodies.into_iter().enumerate().map(|(n, body)| {
+            Arc::new(serde_json::from_value(named(body, POLICY, n)).expect("a policy"))
+        });
         made.collect()
     })
 }
@@ -192,7 +191,7 @@ fn identity() -> impl Strategy<Value = Identity> {
             "account_id": "0123456789abcdef0123456789abcdef", "iat": 1, "ip": "192.0.2.1",
             "oidc_fields": {"role": role},
         });
-        serde_json::from_value(body).unwrap()
+        serde_json::from_value(body).expect("an identity")
     })
 }
 
@@ -242,7 +241,7 @@ proptest! {
     fn known_facts_are_decided_as_written(
         groups in groups(), policies in policies(), who in prop::option::of(identity()), from in connection(),
     ) {
-        let list = PolicyList::compile(&policies, &groups).unwrap();
+        let list = PolicyList::compile(&policies, &groups).expect("sound policies");
         let facts = from.facts(who.as_ref().map_or(Person::Nobody, Person::Known));
         let world = World { policies: &policies, groups: &groups, facts: &facts };
 
@@ -275,7 +274,7 @@ proptest! {
         groups in groups(), policies in policies(), who in identity(), from in connection(),
         know_country: bool, know_session: bool,
     ) {
-        let list = PolicyList::compile(&policies, &groups).unwrap();
+        let list = PolicyList::compile(&policies, &groups).expect("sound policies");
         let whole = from.facts(Person::Known(&who));
         let person = if know_session { whole.person } else { Person::Claims { email: &who.email } };
         let country = whole.country.filter(|_| know_country);
@@ -294,7 +293,7 @@ proptest! {
     fn a_login_that_could_help_is_offered(
         groups in groups(), policies in policies(), who in identity(), from in connection(), know_country: bool,
     ) {
-        let list = PolicyList::compile(&policies, &groups).unwrap();
+        let list = PolicyList::compile(&policies, &groups).expect("sound policies");
         let after = from.facts(Person::Known(&who));
         let after = Facts { country: after.country.filter(|_| know_country), ..after };
         if matches!(list.after_login(&after), Outcome::Admit(_)) {

@@ -15,14 +15,14 @@ const GROUP: &str = "9335d417-61da-459d-899c-0a01c76a2f94";
 
 fn policy(name: &str, decision: &str, rules: Value) -> Arc<Policy> {
     let mut body = rules;
-    let object = body.as_object_mut().unwrap();
+    let object = body.as_object_mut().expect("an object");
     let number = name.bytes().fold(0_u64, |sum, byte| sum * 31 + u64::from(byte)) % 0xffff_ffff;
     object.insert("id".into(), format!("00000000-0000-4000-8000-{number:012x}").into());
     object.insert("name".into(), name.into());
     object.insert("decision".into(), decision.into());
     object.insert("created_at".into(), "2026-01-01T00:00:00Z".into());
     object.insert("updated_at".into(), "2026-01-01T00:00:00Z".into());
-    Arc::new(serde_json::from_value(body).unwrap())
+    Arc::new(serde_json::from_value(body).expect("an object of the model"))
 }
 
 fn identity(email: &str) -> Identity {
@@ -31,11 +31,11 @@ fn identity(email: &str) -> Identity {
         "geo": {"country": "US"}, "user_uuid": "1335d417-61da-459d-899c-0a01c76a2f94",
         "account_id": "0123456789abcdef0123456789abcdef", "iat": 1, "ip": "192.0.2.1",
     }))
-    .unwrap()
+    .expect("an identity")
 }
 
 fn list(policies: &[Arc<Policy>]) -> PolicyList {
-    PolicyList::compile(policies, &BTreeMap::new()).unwrap()
+    PolicyList::compile(policies, &BTreeMap::new()).expect("sound policies")
 }
 
 /// What becomes of a request, in the words of the protocol's table.
@@ -270,12 +270,12 @@ fn everyone_does_not_turn_service_auth_into_a_bypass() {
 
 fn groups(rules: Value) -> BTreeMap<GroupId, Arc<Group>> {
     let mut body = rules;
-    let object = body.as_object_mut().unwrap();
+    let object = body.as_object_mut().expect("an object");
     object.insert("id".into(), GROUP.into());
     object.insert("name".into(), "Abroad".into());
     object.insert("created_at".into(), "2026-01-01T00:00:00Z".into());
     object.insert("updated_at".into(), "2026-01-01T00:00:00Z".into());
-    let group: Group = serde_json::from_value(body).unwrap();
+    let group: Group = serde_json::from_value(body).expect("an object of the model");
     BTreeMap::from([(group.id, Arc::new(group))])
 }
 

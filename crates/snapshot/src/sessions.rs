@@ -56,3 +56,48 @@ impl Sessions {
         self.by_nonce.is_empty()
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use serde_json::json;
+
+    const ALICE: &str = "1335d417-61da-459d-899c-0a01c76a2f94";
+    const BOB: &str = "2335d417-61da-459d-899c-0a01c76a2f94";
+
+    fn session(letter: &str, user: &str, tokens_until: i64) -> Session {
+        let body = json!({
+            "nonce": letter.repeat(16), "expires_at": 10, "tokens_until": tokens_until,
+            "identity": {
+                "id": "1", "email": "a@b.com", "idp": {"id": ALICE, "type": "oidc"}, "geo": {"country": null},
+                "user_uuid": user, "account_id": "0123456789abcdef0123456789abcdef", "iat": 1, "ip": "192.0.2.1",
+            },
+        });
+        serde_json::from_value(body).unwrap()
+    }
+
+    #[test]
+    fn sessions_live_as_long_as_their_tokens() {
+        let sessions = Sessions::new();
+        let other_handle = sessions.clone();
+        for (letter, user, until) in [("a", ALICE, 100), ("b", BOB, 200), ("c", ALICE, 300)] {
+            sessions.insert(session(letter, user, until));
+        }
+        assert_eq!(other_handle.of_user(ALICE.parse().unwrap()).len(), 2);
+        for (now, left) in [(99, 3), (100, 2), (299, 1), (300, 0)] {
+            sessions.forget_expired(UnixSeconds(now));
+            assert_eq!(other_handle.len(), left, "{now}");
+        }
+        assert!(other_handle.is_empty());
+    }
+
+    #[test]
+    fn a_session_is_found_until_it_is_removed() {
+        let sessions = Sessions::new();
+        let one = session("a", ALICE, 100);
+        sessions.insert(one.clone());
+        assert_eq!(sessions.get(&one.nonce).as_deref(), Some(&one));
+        assert_eq!(sessions.remove(&one.nonce).as_deref(), Some(&one));
+        assert!(sessions.get(&one.nonce).is_none() && sessions.remove(&one.nonce).is_none());
+    }
+}
