@@ -1,0 +1,14 @@
+//! Whole logins against the real portal, with a store on disk, mail in an outbox and browsers made of cookies.
+
+#![expect(clippy::unwrap_used, reason = "a test may panic")]
+
+mod authorized;
+mod browser;
+mod certs;
+mod house;
+mod identity;
+mod login;
+mod logout;
+mod loops;
+mod pin;
+mod redirects;
