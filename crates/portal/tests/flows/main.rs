@@ -10,5 +10,7 @@ mod identity;
 mod login;
 mod logout;
 mod loops;
+mod oidc;
 mod pin;
+mod provider;
 mod redirects;
