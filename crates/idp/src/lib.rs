@@ -25,6 +25,7 @@ mod pin_mail;
 mod providers;
 mod smtp;
 mod tokens;
+mod unposted;
 mod userinfo;
 
 pub use assertion::Assertion;
@@ -38,3 +39,4 @@ pub use pin_limits::{PinLimits, TooMany};
 pub use pin_mail::pin_mail;
 pub use providers::Providers;
 pub use smtp::SmtpMailer;
+pub use unposted::Unposted;
