@@ -268,7 +268,9 @@ fn broken(error: KeyError) -> ApiError {
     ApiError::Internal(format!("signing keys: {error}"))
 }
 
-fn stored(key: &SigningKey) -> StoredKey {
+/// A signing key in the form in which it is kept.
+#[must_use]
+pub fn stored(key: &SigningKey) -> StoredKey {
     StoredKey {
         kid: key.kid().clone(),
         pkcs8: key.pkcs8().to_vec().into(),

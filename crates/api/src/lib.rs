@@ -17,7 +17,7 @@ mod resources;
 mod routes;
 
 pub use authenticate::sha256;
-pub use desk::{Desk, Standing, by_itself};
+pub use desk::{Desk, Standing, by_itself, stored};
 pub use door::{Api, ApiParts, Caller, MOST_BODY_BYTES};
 pub use error::{ApiError, Kind};
 #[doc(hidden)]

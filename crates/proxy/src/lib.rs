@@ -52,6 +52,6 @@ mod world;
 pub use errand::{Errand, Site, Visitor};
 pub use local_ca::{LocalCa, LocalCaError};
 pub use meters::{Meters, Reading};
-pub use running::{Running, start};
+pub use running::{Folder, Running, start};
 pub use settings::{Limits, LogRequests, Settings};
 pub use tls::{CertificateError, CertificateSource, ServerCertificate};

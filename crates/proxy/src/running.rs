@@ -93,6 +93,24 @@ pub fn start(
     Ok(Running { https: addresses(&https), http: addresses(&http), certificates, leaving, cores })
 }
 
+/// Collects traffic counts while the proxy serves.
+#[derive(Clone, Debug)]
+pub struct Folder(Vec<mpsc::UnboundedSender<Fold>>);
+
+impl Folder {
+    /// Takes the counts of admitted requests since the last fold, from every core.
+    pub async fn collect(&self) -> Vec<TrafficCount> {
+        let mut counts = Vec::new();
+        for core in &self.0 {
+            let (reply, told) = oneshot::channel();
+            if core.send(reply).is_ok() {
+                counts.extend(told.await.unwrap_or_default());
+            }
+        }
+        counts
+    }
+}
+
 /// The sockets of one core.
 struct Sockets {
     https: Vec<TcpListener>,
@@ -200,16 +218,10 @@ impl Running {
         self.certificates.store(Arc::new(Certificates::new(source)));
     }
 
-    /// Takes the counts of admitted requests since the last fold, from every core.
-    pub async fn fold(&self) -> Vec<TrafficCount> {
-        let mut counts = Vec::new();
-        for core in &self.cores {
-            let (reply, told) = oneshot::channel();
-            if core.folds.send(reply).is_ok() {
-                counts.extend(told.await.unwrap_or_default());
-            }
-        }
-        counts
+    /// What collects the counts of admitted requests, for whoever keeps them.
+    #[must_use]
+    pub fn folder(&self) -> Folder {
+        Folder(self.cores.iter().map(|core| core.folds.clone()).collect())
     }
 
     /// Stops accepting, lets what is under way finish for as long as `grace`, then stops. Returns the counts that
@@ -225,7 +237,7 @@ impl Running {
         if tokio::time::timeout(grace, all_idle).await.is_err() {
             tracing::warn!("connections were still open after {grace:?}; closed them");
         }
-        let counts = self.fold().await;
+        let counts = self.folder().collect().await;
         let threads = self.cores.into_iter().map(|core| {
             let _told = core.stop.send(());
             core.thread
