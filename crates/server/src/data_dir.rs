@@ -43,7 +43,8 @@ pub fn keep_account_id(data_dir: &Path, id: &AccountId) -> io::Result<()> {
 /// Writes a new file that only its owner can read. The name appears only when its content is on disk.
 fn write_private(path: &Path, content: &[u8]) -> io::Result<()> {
     let draft = path.with_extension("new");
-    let mut file = OpenOptions::new().write(true).create(true).truncate(true).mode(0o600).open(&draft)?;
+    let mut file =
+        OpenOptions::new().write(true).create(true).truncate(true).mode(0o600).open(&draft)?;
     file.set_permissions(std::fs::Permissions::from_mode(0o600))?;
     file.write_all(content)?;
     file.sync_all()?;

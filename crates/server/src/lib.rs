@@ -1,1 +1,23 @@
 //! Reads settings, wires the parts, publishes snapshots, shuts down.
+//!
+//! [`start`] is the whole gateway as a value: the binary, the demo and the tests all begin there.
+
+pub mod cli;
+pub mod config;
+pub mod data_dir;
+pub mod demo;
+mod errands;
+mod figures;
+mod housekeeping;
+mod keys;
+pub mod logging;
+mod metrics;
+mod organization;
+mod records;
+mod start;
+pub mod token;
+
+pub use start::{Running, StartError, start};
+
+/// The style sheet of the demo's pages.
+const DEMO_CSS: &str = include_str!("../templates/demo.css");

@@ -1,1 +1,180 @@
-fn main() {}
+//! `narthexd`: the gateway as a program.
+
+use clap::Parser;
+use narthex_model::Clock;
+use narthex_server::cli::{AdminCommand, Cli, Command, ConfigArgs, DemoArgs, TokenCommand};
+use narthex_server::config::{LogLevel, Settings};
+use narthex_server::demo::{Demo, furnish};
+use narthex_server::{Running, logging, start, token};
+use std::error::Error;
+use std::path::{Path, PathBuf};
+use std::process::ExitCode;
+use tokio::signal::unix::{Signal, SignalKind, signal};
+
+#[global_allocator]
+static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
+
+fn main() -> ExitCode {
+    let cli = Cli::parse();
+    let runtime =
+        tokio::runtime::Builder::new_multi_thread().enable_all().thread_name("control").build();
+    let runtime = match runtime {
+        Ok(runtime) => runtime,
+        Err(error) => return fail(&error),
+    };
+    let result = runtime.block_on(run(cli.command));
+    runtime.shutdown_background();
+    match result {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => fail(&*error),
+    }
+}
+
+fn fail(error: &(dyn Error + 'static)) -> ExitCode {
+    eprintln!("narthexd: {error}");
+    let mut cause = error.source();
+    while let Some(error) = cause {
+        eprintln!("  because {error}");
+        cause = error.source();
+    }
+    ExitCode::FAILURE
+}
+
+async fn run(command: Command) -> Result<(), Box<dyn Error>> {
+    match command {
+        Command::Serve(ConfigArgs { config }) => serve(&config).await,
+        Command::Check(ConfigArgs { config }) => check(&config),
+        Command::Demo(args) => demo(args).await,
+        Command::Admin(AdminCommand::Token(TokenCommand::Create { config, name })) => {
+            let settings = Settings::read(&config.config)?;
+            let secret = token::create(&settings, &name, &Clock::System).await?;
+            println!("{}", secret.expose());
+            eprintln!("This is the token {name:?}. It is shown this once: keep it now.");
+            Ok(())
+        }
+    }
+}
+
+fn check(path: &Path) -> Result<(), Box<dyn Error>> {
+    let settings = Settings::read(path)?;
+    println!(
+        "{}: fine. Team domain {}, {} zone(s), {} ingress rule(s), {} certificate(s).",
+        path.display(),
+        settings.premises.team.issuer(),
+        settings.premises.zones.len(),
+        settings.premises.ingress.len(),
+        settings.certificates.len(),
+    );
+    Ok(())
+}
+
+async fn serve(path: &Path) -> Result<(), Box<dyn Error>> {
+    let settings = Settings::read(path)?;
+    let dropped_lines = logging::start(settings.log_level);
+    let running = start(settings, Clock::System, dropped_lines).await?;
+    for address in running.https() {
+        tracing::info!(%address, "serving https");
+    }
+    until_told(running, Some(path)).await
+}
+
+async fn demo(args: DemoArgs) -> Result<(), Box<dyn Error>> {
+    let data_dir = std::path::absolute(&args.data_dir)?;
+    let demo = Demo {
+        data_dir: data_dir.clone(),
+        https: args.https,
+        http: Some(args.http),
+        metrics: Some(args.metrics),
+    };
+    let dropped_lines = logging::start(LogLevel::Warn);
+    let running = start(demo.settings()?, Clock::System, dropped_lines).await;
+    let running = running.map_err(|error| explain(&error, &args))?;
+    furnish(&running, &demo).await?;
+    if let Some(outbox) = &running.outbox {
+        demo.open_applications(running.live.clone(), Clock::System, outbox.clone())?;
+    }
+    print_welcome(&demo, &data_dir);
+    until_told(running, None).await
+}
+
+/// A start that failed, with the option that helps.
+fn explain(error: &narthex_server::StartError, args: &DemoArgs) -> Box<dyn Error> {
+    let text = error.to_string();
+    if text.contains("in use") && text.contains("cannot listen") {
+        let option = if text.contains(&args.http.to_string()) {
+            "--http"
+        } else if text.contains(&args.metrics.to_string()) {
+            "--metrics"
+        } else {
+            "--https"
+        };
+        return format!("{text}\nChoose another port with {option}, as in: make run ARGS=\"{option} 127.0.0.1:18443\"").into();
+    }
+    text.into()
+}
+
+fn print_welcome(demo: &Demo, data_dir: &Path) {
+    let addresses = demo.addresses();
+    let ca: PathBuf = data_dir.join("local-ca.pem");
+    println!(
+        "
+narthex is running. Open these in a browser on this machine:
+
+{addresses}
+
+1. Open the example application. Your browser warns, because the certificates are signed by a CA that was made just
+   now on this machine. Continue anyway, or let your browser trust {ca}.
+2. Type any e-mail address. The code arrives in the mailbox: open it in a second tab.
+3. Type the code. You are in, and the application shows what it received.
+
+To talk to the API:
+
+  curl --cacert {ca} -H \"Authorization: Bearer $(cat {data}/admin-token)\" {admin}/client/v4/accounts
+
+Ctrl-C stops the demo. Its data stays in {data}.
+",
+        ca = ca.display(),
+        admin = addresses.admin,
+        data = data_dir.display(),
+    );
+}
+
+/// Serves until SIGTERM or SIGINT; SIGHUP reads the configuration again. A second SIGTERM or SIGINT ends at once.
+async fn until_told(mut running: Running, config: Option<&Path>) -> Result<(), Box<dyn Error>> {
+    let mut terminate = signal(SignalKind::terminate())?;
+    let mut interrupt = signal(SignalKind::interrupt())?;
+    let mut hang_up = signal(SignalKind::hangup())?;
+    loop {
+        tokio::select! {
+            _ = terminate.recv() => break,
+            _ = interrupt.recv() => break,
+            _ = hang_up.recv() => reload(&mut running, config).await,
+        }
+    }
+    eprintln!("narthexd: finishing what is under way; once more to stop at once");
+    tokio::select! {
+        () = running.drain() => Ok(()),
+        () = again(&mut terminate, &mut interrupt) => Err("stopped before everything was finished".into()),
+    }
+}
+
+async fn again(terminate: &mut Signal, interrupt: &mut Signal) {
+    tokio::select! {
+        _ = terminate.recv() => {}
+        _ = interrupt.recv() => {}
+    }
+}
+
+async fn reload(running: &mut Running, config: Option<&Path>) {
+    let Some(path) = config else { return };
+    let outcome: Result<(), Box<dyn Error>> = async {
+        let settings = Settings::read(path)?;
+        running.reload(settings).await?;
+        Ok(())
+    }
+    .await;
+    match outcome {
+        Ok(()) => tracing::info!(config = %path.display(), "read the configuration again"),
+        Err(error) => tracing::error!(%error, "kept the running configuration"),
+    }
+}

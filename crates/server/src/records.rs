@@ -8,7 +8,7 @@ use std::time::Duration;
 use tokio::sync::mpsc::Receiver;
 
 /// Records that may wait for the store before the doors drop (and count) new ones.
-pub const QUEUE: usize = 16_384;
+pub(crate) const QUEUE: usize = 16_384;
 /// Records written in one transaction.
 const BATCH: usize = 500;
 /// How long a batch that the store refused waits before it is offered again.
@@ -16,7 +16,7 @@ const RETRY: Duration = Duration::from_secs(1);
 
 /// What became of the records.
 #[derive(Debug, Default)]
-pub struct RecordCounts {
+pub(crate) struct RecordCounts {
     written: AtomicU64,
     retries: AtomicU64,
 }
@@ -24,20 +24,24 @@ pub struct RecordCounts {
 impl RecordCounts {
     /// Records that are durable.
     #[must_use]
-    pub fn written(&self) -> u64 {
+    pub(crate) fn written(&self) -> u64 {
         self.written.load(Ordering::Relaxed)
     }
 
     /// Batches that the store refused at first.
     #[must_use]
-    pub fn retries(&self) -> u64 {
+    pub(crate) fn retries(&self) -> u64 {
         self.retries.load(Ordering::Relaxed)
     }
 }
 
 /// Writes records until every sender is gone. While the store is away the records wait in the queue: nothing that was
 /// accepted is lost unless the process ends first.
-pub async fn keep(mut queue: Receiver<AccessRecord>, store: Arc<dyn Store>, counts: Arc<RecordCounts>) {
+pub(crate) async fn keep(
+    mut queue: Receiver<AccessRecord>,
+    store: Arc<dyn Store>,
+    counts: Arc<RecordCounts>,
+) {
     let mut batch = Vec::with_capacity(BATCH);
     while queue.recv_many(&mut batch, BATCH).await > 0 {
         while let Err(error) = store.append_records(&batch).await {

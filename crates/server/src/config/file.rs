@@ -1,6 +1,8 @@
 //! The configuration file as it is written: closed, typed, and each mistake named with its line (design §4).
 
-use narthex_model::{AccountId, Authority, GoDuration, Hostname, OriginService, TeamDomain, ZoneId};
+use narthex_model::{
+    AccountId, Authority, GoDuration, Hostname, OriginService, TeamDomain, ZoneId,
+};
 use serde::Deserialize;
 use std::net::SocketAddr;
 use std::path::PathBuf;

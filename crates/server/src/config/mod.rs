@@ -1,7 +1,7 @@
 //! From `narthex.toml` to checked settings, in one step at start and at each reload.
 
-mod file;
 mod fault;
+mod file;
 
 pub use fault::ConfigFault;
 
@@ -9,7 +9,7 @@ use file::{File, SecretSource};
 use narthex_model::{
     Account, AccountId, IngressRule, MasterKey, OriginRequest, Premises, Secret, Zone, ZoneId,
 };
-use narthex_proxy::{CertifiedName, LogRequests};
+use narthex_proxy::{LogRequests, ServerCertificate};
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -68,7 +68,7 @@ pub struct Settings {
     /// Account, zones, team domain, admin host and ingress.
     pub premises: Premises,
     /// Certificates for names that do not use the local CA.
-    pub certificates: Vec<CertifiedName>,
+    pub certificates: Vec<Arc<ServerCertificate>>,
     /// An API token that always works.
     pub bootstrap_token: Option<Secret>,
     /// Where the store lives.
@@ -123,8 +123,8 @@ impl Reader<'_> {
         for entry in &file.tls.certificate {
             let span = entry.span();
             let (cert, key) = (beside.join(&entry.as_ref().cert), beside.join(&entry.as_ref().key));
-            let read = CertifiedName::read(&cert, &key);
-            certificates.push(read.map_err(|e| self.at(span, &e.to_string()))?);
+            let read = server_certificate(&cert, &key);
+            certificates.push(Arc::new(read.map_err(|why| self.at(span, &why))?));
         }
         let master_key = match &file.store.master_key {
             None => None,
@@ -215,7 +215,11 @@ impl Reader<'_> {
         })
     }
 
-    fn store(&self, url: &toml::Spanned<String>, data_dir: &Path) -> Result<StoreRoute, ConfigFault> {
+    fn store(
+        &self,
+        url: &toml::Spanned<String>,
+        data_dir: &Path,
+    ) -> Result<StoreRoute, ConfigFault> {
         match url.as_ref().split_once(':') {
             Some(("sqlite", path)) if !path.is_empty() => {
                 Ok(StoreRoute::Sqlite(data_dir.join(path.trim_start_matches("//"))))
@@ -223,9 +227,10 @@ impl Reader<'_> {
             Some(("postgres" | "postgresql", _)) => {
                 Err(self.at(url.span(), "PostgreSQL is not supported yet; use sqlite:narthex.db"))
             }
-            Some(_) | None => {
-                Err(self.at(url.span(), "a store is sqlite:FILE, relative to data_dir, as in sqlite:narthex.db"))
-            }
+            Some(_) | None => Err(self.at(
+                url.span(),
+                "a store is sqlite:FILE, relative to data_dir, as in sqlite:narthex.db",
+            )),
         }
     }
 
@@ -236,7 +241,10 @@ impl Reader<'_> {
             return Err(self.at(mail.smtp.span(), "smtp is an URL such as smtp://127.0.0.1:25 or smtps://user:password@mail.example.com"));
         }
         if !mail.from.as_ref().contains('@') {
-            return Err(self.at(mail.from.span(), "from is an address such as Narthex <no-reply@example.com>"));
+            return Err(self.at(
+                mail.from.span(),
+                "from is an address such as Narthex <no-reply@example.com>",
+            ));
         }
         Ok(MailRoute::Smtp { from: mail.from.as_ref().clone(), url: url.clone().into() })
     }
@@ -260,6 +268,15 @@ impl Reader<'_> {
     }
 }
 
+/// Reads a certificate chain and its key.
+fn server_certificate(cert: &Path, key: &Path) -> Result<ServerCertificate, String> {
+    let read = |path: &Path| {
+        std::fs::read(path).map_err(|e| format!("{} cannot be read: {e}", path.display()))
+    };
+    let (chain, private) = (read(cert)?, zeroize::Zeroizing::new(read(key)?));
+    ServerCertificate::from_pem(&chain, &private).map_err(|e| format!("{}: {e}", cert.display()))
+}
+
 fn every_core() -> usize {
     std::thread::available_parallelism().map_or(1, std::num::NonZeroUsize::get)
 }
@@ -276,7 +293,8 @@ fn account_id_of(data_dir: &Path) -> std::io::Result<AccountId> {
 
 /// A zone id that depends on the name alone, so that scripts may keep it.
 fn derived_zone_id(name: &narthex_model::Hostname) -> ZoneId {
-    let digest = aws_lc_rs::digest::digest(&aws_lc_rs::digest::SHA256, format!("zone {name}").as_bytes());
+    let digest =
+        aws_lc_rs::digest::digest(&aws_lc_rs::digest::SHA256, format!("zone {name}").as_bytes());
     let hex: String = digest.as_ref().iter().take(16).map(|b| format!("{b:02x}")).collect();
     hex.parse().expect("sixteen bytes are 32 lowercase digits")
 }

@@ -34,10 +34,7 @@ struct Page {
 }
 
 pub(super) fn pages(live: Arc<Live>, clock: Clock) -> Router {
-    Router::new()
-        .route("/json", any(as_json))
-        .fallback(as_page)
-        .with_state(Example { live, clock })
+    Router::new().route("/json", any(as_json)).fallback(as_page).with_state(Example { live, clock })
 }
 
 /// What the token in the request is worth.
@@ -67,7 +64,8 @@ fn payload(token: &str) -> Value {
 }
 
 fn shown(headers: &HeaderMap) -> Vec<(String, String)> {
-    let text = |value: &axum::http::HeaderValue| String::from_utf8_lossy(value.as_bytes()).into_owned();
+    let text =
+        |value: &axum::http::HeaderValue| String::from_utf8_lossy(value.as_bytes()).into_owned();
     headers.iter().map(|(name, value)| (name.to_string(), text(value))).collect()
 }
 

@@ -6,7 +6,7 @@ use axum::extract::State;
 use axum::http::{StatusCode, header};
 use axum::response::{Html, IntoResponse, Response};
 use axum::routing::get;
-use narthex_idp::{Mail, Outbox};
+use narthex_idp::{Outbox, PostedMail};
 use std::sync::Arc;
 
 #[derive(Clone)]
@@ -20,7 +20,7 @@ struct Mailbox {
 struct Page<'a> {
     css: &'static str,
     example: &'a str,
-    mails: &'a [Mail],
+    mails: &'a [PostedMail],
 }
 
 pub(super) fn pages(outbox: Arc<Outbox>, example: String) -> Router {

@@ -1,0 +1,63 @@
+//! Errands: requests that the gateway answers itself, carried from the data path to the portal and the API.
+//!
+//! The queue and the number of errands under way are bounded: a thousand people logging in, or a slow database, do not
+//! slow a single proxied request (design §3).
+
+use narthex_api::{Api, Caller};
+use narthex_portal::{Portal, Visit};
+use narthex_proxy::{Errand, Site, Visitor};
+use std::sync::Arc;
+use tokio::sync::Semaphore;
+use tokio::sync::mpsc::Receiver;
+
+/// Errands that may wait; beyond it the data path answers 503.
+pub(crate) const QUEUE: usize = 1024;
+/// Errands under way at once.
+const AT_ONCE: usize = 256;
+
+/// Who answers what.
+#[derive(Clone)]
+pub(crate) struct Desks {
+    /// The team domain and the gateway's paths on application hosts.
+    pub(crate) portal: Arc<Portal>,
+    /// The admin host.
+    pub(crate) api: Arc<Api>,
+}
+
+/// Runs errands until every sender is gone.
+pub(crate) async fn run(mut queue: Receiver<Errand>, desks: Desks) {
+    let places = Arc::new(Semaphore::new(AT_ONCE));
+    while let Some(errand) = queue.recv().await {
+        let Ok(place) = places.clone().acquire_owned().await else { return };
+        let desks = desks.clone();
+        tokio::spawn(async move {
+            let _place = place;
+            desks.answer(errand).await;
+        });
+    }
+}
+
+impl Desks {
+    async fn answer(&self, errand: Errand) {
+        let Errand { site, request, visitor, mut reply } = errand;
+        let answer = async {
+            match site {
+                Site::Team => self.portal.team(visit(visitor), request).await,
+                Site::App => self.portal.app_path(visit(visitor), request).await,
+                Site::Admin => {
+                    self.api.answer(Caller { ip: visitor.ip, ray: visitor.ray }, request).await
+                }
+            }
+        };
+        // Work is cancelled when its client is gone (security rule 17); a panic costs this request alone.
+        tokio::select! {
+            response = answer => { let _ = reply.send(response); }
+            () = reply.closed() => {}
+        }
+    }
+}
+
+fn visit(visitor: Visitor) -> Visit {
+    let Visitor { ip, country, ray, host, path, app } = visitor;
+    Visit { ip, country, ray, host, path, app }
+}

@@ -1,0 +1,131 @@
+//! The gateway's own figures, as `/metrics` shows them.
+
+use crate::logging::DroppedLines;
+use crate::metrics::{Figures, Page};
+use crate::records::RecordCounts;
+use narthex_proxy::Meters;
+use narthex_snapshot::Live;
+use std::fmt;
+use std::sync::Arc;
+
+/// Where the figures come from.
+pub(crate) struct GatewayFigures {
+    pub(crate) meters: Arc<Meters>,
+    pub(crate) live: Arc<Live>,
+    pub(crate) counts: Arc<RecordCounts>,
+    pub(crate) dropped_lines: DroppedLines,
+}
+
+impl fmt::Debug for GatewayFigures {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("GatewayFigures")
+    }
+}
+
+fn whole(number: u64) -> i64 {
+    i64::try_from(number).unwrap_or(i64::MAX)
+}
+
+impl Figures for GatewayFigures {
+    fn write(&self, page: &mut Page<'_>) -> fmt::Result {
+        let read = self.meters.read();
+        page.counter(
+            "requests",
+            "Requests by what became of them",
+            &[
+                (&[("verdict", "admitted_person")], read.admitted_person),
+                (&[("verdict", "admitted_machine")], read.admitted_machine),
+                (&[("verdict", "admitted_bypass")], read.admitted_bypass),
+                (&[("verdict", "sent_to_login")], read.sent_to_login),
+                (&[("verdict", "unauthenticated")], read.unauthenticated),
+                (&[("verdict", "forbidden")], read.forbidden),
+                (&[("verdict", "malformed")], read.malformed),
+                (&[("verdict", "not_found")], read.not_found),
+                (&[("verdict", "control")], read.control),
+                (&[("verdict", "panicked")], read.panics),
+            ],
+        )?;
+        page.counter(
+            "connections",
+            "TCP connections by what became of them",
+            &[
+                (&[("outcome", "accepted")], read.connections_accepted),
+                (&[("outcome", "refused")], read.connections_refused),
+                (&[("outcome", "accept_failed")], read.accept_failures),
+            ],
+        )?;
+        page.gauge(
+            "connections_open",
+            "Connections open now",
+            &[(&[], whole(read.connections_open))],
+        )?;
+        page.counter(
+            "handshakes",
+            "TLS handshakes by what became of them",
+            &[
+                (&[("outcome", "completed")], read.handshakes),
+                (&[("outcome", "failed")], read.handshakes_failed),
+                (&[("outcome", "unknown_name")], read.handshakes_unknown_name),
+            ],
+        )?;
+        page.counter(
+            "token_lookups",
+            "Credentials by where their verdict came from",
+            &[
+                (&[("from", "connection")], read.memo_hits),
+                (&[("from", "core")], read.token_hits),
+                (&[("from", "verification")], read.token_misses),
+            ],
+        )?;
+        page.counter(
+            "upstream_failures",
+            "Requests that an origin failed to answer",
+            &[(&[], read.upstream_failures)],
+        )?;
+        page.counter(
+            "control_busy",
+            "Requests that the control side was too busy for",
+            &[(&[], read.control_busy)],
+        )?;
+        page.counter(
+            "records_written",
+            "Access records that are durable",
+            &[(&[], self.counts.written())],
+        )?;
+        page.counter(
+            "records_dropped",
+            "Access records that were lost to a full queue",
+            &[(&[], read.records_dropped)],
+        )?;
+        page.counter(
+            "record_retries",
+            "Batches of records that the store refused at first",
+            &[(&[], self.counts.retries())],
+        )?;
+        page.counter(
+            "log_lines_dropped",
+            "Log lines that a slow reader lost",
+            &[(&[], self.dropped_lines.count())],
+        )?;
+        let snapshot = self.live.snapshot.load();
+        page.gauge(
+            "configuration_revision",
+            "The configuration in force",
+            &[(&[], snapshot.revision.0)],
+        )?;
+        page.gauge(
+            "applications",
+            "Applications in force",
+            &[(&[], whole(snapshot.apps().len() as u64))],
+        )?;
+        page.gauge(
+            "sessions",
+            "Login sessions in force",
+            &[(&[], whole(self.live.sessions.len() as u64))],
+        )
+    }
+
+    fn trouble(&self) -> Option<String> {
+        None
+    }
+}

@@ -1,0 +1,60 @@
+//! `narthexd admin token create`: a new API token, shown once.
+
+use crate::config::{Settings, StoreRoute};
+use crate::data_dir;
+use narthex_model::{ApiTokenId, Clock, Secret, Timestamp};
+use narthex_store::{ApiToken, OpenError, SqliteStore, Store, StoreError};
+use std::sync::Arc;
+
+/// Why no token was made.
+#[derive(Debug, thiserror::Error)]
+pub enum TokenCreateError {
+    /// The data directory does not let us in.
+    #[error("the data directory {path}: {error}")]
+    DataDir {
+        /// Which.
+        path: String,
+        /// Why.
+        error: std::io::Error,
+    },
+    /// The store does not open.
+    #[error(transparent)]
+    Open(#[from] OpenError),
+    /// The store did not take it.
+    #[error(transparent)]
+    Store(#[from] StoreError),
+}
+
+/// Makes a token named `name` and returns its value, which is kept nowhere else. The gateway may be running.
+///
+/// # Errors
+/// [`TokenCreateError`] when the data directory or the store refuses.
+pub async fn create(
+    settings: &Settings,
+    name: &str,
+    clock: &Clock,
+) -> Result<Secret, TokenCreateError> {
+    let io =
+        |error| TokenCreateError::DataDir { path: settings.data_dir.display().to_string(), error };
+    data_dir::prepare(&settings.data_dir).map_err(io)?;
+    let master = match &settings.master_key {
+        Some(key) => key.clone(),
+        None => Arc::new(data_dir::master_key(&settings.data_dir).map_err(io)?),
+    };
+    let StoreRoute::Sqlite(path) = &settings.store;
+    let store = SqliteStore::open_beside(path, master).await?;
+    let secret = Secret::random();
+    store
+        .put_api_token(&ApiToken {
+            id: ApiTokenId::random(),
+            name: name.to_owned(),
+            hash: narthex_api::sha256(secret.expose()),
+            created_at: Timestamp(clock.now()),
+            expires_at: None,
+            not_before: None,
+            disabled: false,
+            read_only: false,
+        })
+        .await?;
+    Ok(secret)
+}
