@@ -23,14 +23,18 @@ use std::pin::{Pin, pin};
 use std::rc::Rc;
 use std::task::{Context, Poll};
 use std::time::Duration;
+use tokio::io::AsyncWriteExt;
 use tokio::net::TcpStream;
 use tokio::time::{Interval, MissedTickBehavior};
 use tokio_rustls::server::TlsStream;
 
 type Stream = Watched<TlsStream<TcpStream>>;
 
-/// How exactly limits in time are kept.
-const TICK: Duration = Duration::from_secs(5);
+/// How exactly limits in time are kept, at the most.
+const LONGEST_TICK: Duration = Duration::from_secs(5);
+
+/// How long saying goodbye on a connection may take.
+const GOODBYE: Duration = Duration::from_secs(1);
 
 /// Largest head of a request, in bytes (security §3).
 const HEAD_BYTES: usize = 64 * 1024;
@@ -90,7 +94,8 @@ async fn answer(
 async fn serve_http1(lane: Rc<Lane>, peer: Rc<Peer>, mut stream: Stream) {
     let mut watch = Watch::new(&lane, &peer);
     let mut builder = http1::Builder::new();
-    builder.header_read_timeout(None).max_buf_size(HEAD_BYTES).half_close(false);
+    builder.header_read_timeout(None).half_close(false);
+    builder.max_buf_size(HEAD_BYTES).max_header_size(HEAD_BYTES);
     loop {
         let service = {
             let (lane, peer) = (Rc::clone(&lane), Rc::clone(&peer));
@@ -108,6 +113,7 @@ async fn serve_http1(lane: Rc<Lane>, peer: Rc<Peer>, mut stream: Stream) {
                 let nothing_read = parts.read_buf.is_empty();
                 stream.unread(parts.read_buf);
                 if nothing_read && !watch.park(&stream).await {
+                    drop(tokio::time::timeout(GOODBYE, stream.shutdown()).await);
                     return;
                 }
             }
@@ -128,8 +134,7 @@ async fn serve_http2(lane: Rc<Lane>, peer: Rc<Peer>, stream: Stream) {
         .max_header_list_size(64 * 1024)
         .max_local_error_reset_streams(MOST_RESETS)
         .enable_connect_protocol();
-    let connection = Box::pin(builder.serve_connection(TokioIo::new(stream), service));
-    let mut connection = connection;
+    let mut connection = Box::pin(builder.serve_connection(TokioIo::new(stream), service));
     watch.over(connection.as_mut(), |c| c.graceful_shutdown()).await;
 }
 
@@ -159,6 +164,7 @@ enum Why {
 struct Watch {
     lane: Rc<Lane>,
     peer: Rc<Peer>,
+    tick: Duration,
     ticks: Interval,
     leaving: tokio::sync::watch::Receiver<bool>,
     /// Whether a quiet connection is taken apart.
@@ -175,11 +181,14 @@ struct Watch {
 
 impl Watch {
     fn new(lane: &Rc<Lane>, peer: &Rc<Peer>) -> Self {
-        let mut ticks = tokio::time::interval_at(tokio::time::Instant::now() + TICK, TICK);
+        let tick =
+            (lane.common.limits.head_time / 2).clamp(Duration::from_millis(10), LONGEST_TICK);
+        let mut ticks = tokio::time::interval_at(tokio::time::Instant::now() + tick, tick);
         ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
         Self {
             lane: Rc::clone(lane),
             peer: Rc::clone(peer),
+            tick,
             ticks,
             leaving: lane.common.leaving.clone(),
             parks: true,
@@ -226,7 +235,7 @@ impl Watch {
         let asked = peer.requests.get() != self.requests;
         (self.read, self.written, self.requests) = (read, written, peer.requests.get());
 
-        self.stalled_for = if stalled { self.stalled_for + TICK } else { Duration::ZERO };
+        self.stalled_for = if stalled { self.stalled_for + self.tick } else { Duration::ZERO };
         if self.stalled_for >= limits.write_stall {
             return Look::Close;
         }
@@ -234,11 +243,11 @@ impl Watch {
             (self.quiet_for, self.head_for) = (Duration::ZERO, Duration::ZERO);
             return Look::Fine;
         }
-        self.quiet_for += TICK;
+        self.quiet_for += self.tick;
         if self.parks {
             return self.look_at_quiet_http1(read);
         }
-        if brought > IDLE_BYTES || self.ending && self.quiet_for >= 2 * TICK {
+        if brought > IDLE_BYTES || self.ending && self.quiet_for >= 2 * self.tick {
             return Look::Close;
         }
         if self.quiet_for >= limits.keep_alive && !self.ending { Look::End } else { Look::Fine }
@@ -246,9 +255,10 @@ impl Watch {
 
     fn look_at_quiet_http1(&mut self, read: u64) -> Look {
         if read == self.peer.read_when_idle.get() && self.head_for.is_zero() {
-            return Look::Quiet;
+            // The end of an answer may still be waiting for the client to take it.
+            return if self.peer.pulse.is_blocked() { Look::Fine } else { Look::Quiet };
         }
-        self.head_for += TICK;
+        self.head_for += self.tick;
         if self.head_for >= self.lane.common.limits.head_time { Look::Close } else { Look::Fine }
     }
 

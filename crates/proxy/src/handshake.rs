@@ -115,6 +115,7 @@ async fn negotiate(
         rule: tls.rule.clone(),
         port,
         authority: Default::default(),
+        country: Cell::default(),
         memo: RefCell::default(),
         under_way: Cell::default(),
         requests: Cell::default(),

@@ -1,10 +1,9 @@
 //! The data path, socket to application.
 //!
-//! The client's half: `listen tls peer target site permit refuse serve`. The origin's half: `transform upstream
-//! upgrade`. Between them stands the [`permit::Permit`], which only the decision can make and without which nothing
-//! is sent to an origin.
-
-#![allow(dead_code, reason = "the seam between the two halves first, the callers follow")]
+//! [`start`] binds the sockets and runs a thread with a runtime of its own for each core. The story of one request is
+//! told in `serve`: target, site, decision, road to the origin, or refusal. The client's half of the crate is `listen
+//! handshake connection serve target site credentials permit refuse`, the origin's half `transform upstream upgrade`.
+//! Between them stands the permit, which only the decision can make and without which nothing is sent to an origin.
 
 mod bearer;
 mod body;

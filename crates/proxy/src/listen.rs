@@ -2,6 +2,7 @@
 
 use crate::lane::Lane;
 use crate::{connection, handshake, plain};
+use futures_util::FutureExt;
 use socket2::{Domain, Protocol, Socket, Type};
 use std::io;
 use std::net::SocketAddr;
@@ -66,7 +67,13 @@ pub(crate) async fn accept(lane: Rc<Lane>, listener: TcpListener, scheme: Scheme
         let accepted = tokio::select! {
             biased;
             accepted = listener.accept() => accepted,
-            _ = leaving.wait_for(|leaving| *leaving) => break,
+            _ = leaving.wait_for(|leaving| *leaving) => {
+                // Whoever is in the queue already was told that somebody listens.
+                while let Some(Ok((tcp, from))) = listener.accept().now_or_never() {
+                    welcome(&lane, tcp, from, scheme);
+                }
+                break;
+            }
         };
         match accepted {
             Ok((tcp, from)) => {

@@ -4,7 +4,8 @@ use crate::memo::Memo;
 use crate::pulse::Pulse;
 use crate::target::LastAuthority;
 use crate::tls::TlsRule;
-use narthex_model::Hostname;
+use crate::world::World;
+use narthex_model::{CountryCode, Hostname};
 use std::cell::{Cell, RefCell};
 use std::net::IpAddr;
 use std::rc::Rc;
@@ -24,6 +25,8 @@ pub(crate) struct Peer {
     pub(crate) port: u16,
     /// The authority of the last request.
     pub(crate) authority: LastAuthority,
+    /// The country of the last request's address: address, number of the world that was asked, country.
+    pub(crate) country: Cell<Option<(IpAddr, u64, Option<CountryCode>)>>,
     /// The last admission by cookies.
     pub(crate) memo: RefCell<Option<Memo>>,
     /// Requests whose answer has not been sent whole.
@@ -34,6 +37,21 @@ pub(crate) struct Peer {
     pub(crate) pulse: Arc<Pulse>,
     /// How many bytes had been read when the last answer had been sent.
     pub(crate) read_when_idle: Cell<u64>,
+}
+
+impl Peer {
+    /// The country of `ip`. A look into the country database costs more than the rest of a decision, so the last
+    /// answer is kept.
+    pub(crate) fn country(&self, ip: IpAddr, world: &World) -> Option<CountryCode> {
+        match self.country.get() {
+            Some((known, number, country)) if known == ip && number == world.number => country,
+            Some(_) | None => {
+                let country = world.snapshot.country(ip);
+                self.country.set(Some((ip, world.number, country)));
+                country
+            }
+        }
+    }
 }
 
 /// A request under way; dropped with the answer's body.

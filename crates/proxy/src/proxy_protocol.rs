@@ -118,20 +118,20 @@ mod tests {
         };
         let v4 = [192, 0, 2, 1, 198, 51, 100, 1, 0, 80, 1, 187];
         let remark = [&v4[..], &[4, 0, 1, 0]].concat();
-        for (bytes, want, rest) in [
-            (header(0x21, 0x11, &v4), Ok(Some("192.0.2.1")), true),
-            (header(0x21, 0x11, &remark), Ok(Some("192.0.2.1")), true),
-            (header(0x20, 0x00, &[]), Ok(None), true),
-            (header(0x21, 0x00, &[]), Ok(None), true),
-            (header(0x21, 0x11, &v4[..8]), Err(()), false),
-            (header(0x31, 0x11, &v4), Err(()), false),
-            (header(0x21, 0x21, &v4), Err(()), false),
-            (SIGNATURE.to_vec(), Err(()), false),
+        for (bytes, want) in [
+            (header(0x21, 0x11, &v4), Ok(Some("192.0.2.1"))),
+            (header(0x21, 0x11, &remark), Ok(Some("192.0.2.1"))),
+            (header(0x20, 0x00, &[]), Ok(None)),
+            (header(0x21, 0x00, &[]), Ok(None)),
+            (header(0x21, 0x11, &v4[..8]), Err(())),
+            (header(0x31, 0x11, &v4), Err(())),
+            (header(0x21, 0x21, &v4), Err(())),
+            (SIGNATURE.to_vec(), Err(())),
         ] {
             let mut stream = bytes.as_slice();
             let got = binary(&mut stream).await.map_err(drop);
             assert_eq!(got, want.map(|ip| ip.map(|ip| ip.parse().unwrap())), "{bytes:?}");
-            assert_eq!(stream == b"rest", rest, "{bytes:?}");
+            assert!(want.is_err() || stream == b"rest", "{bytes:?}");
         }
     }
 }

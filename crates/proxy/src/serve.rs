@@ -97,7 +97,7 @@ impl<'a> Scene<'a> {
             Site::Admin => self.errand(errand::Site::Admin, asked, &target, &source, report).await,
             Site::Gateway => self.errand(errand::Site::App, asked, &target, &source, report).await,
             Site::Reserved => self.refuse(&Refusal::Nothing, seen, report),
-            Site::ResourceMetadata(_) => discovery::resource_metadata(self.world, &target),
+            Site::ResourceMetadata => discovery::resource_metadata(self.world, &target),
             Site::App(app) => self.app(app, asked, &target, source, report).await,
             Site::Unmatched => self.unmatched(asked, &target, source, report).await,
         }
@@ -136,7 +136,7 @@ impl<'a> Scene<'a> {
         } else {
             (address, None)
         };
-        Ok(Source { ip, country: self.world.snapshot.country(ip), through })
+        Ok(Source { ip, country: self.peer.country(ip, self.world), through })
     }
 
     /// A request for an application: the decision, and with its permit the road to the origin.

@@ -21,7 +21,7 @@ pub(crate) enum Site<'w> {
     /// The rest of `/cdn-cgi/`: nothing is there.
     Reserved,
     /// What clients may know of an application.
-    ResourceMetadata(&'w Arc<App>),
+    ResourceMetadata,
     /// An application.
     App(&'w Arc<App>),
     /// A host with ingress that no application covers.
@@ -50,9 +50,9 @@ impl<'w> Site<'w> {
         }
         if let Some(described) = path.strip_prefix(RESOURCE_METADATA)
             && (described.is_empty() || described.starts_with('/'))
-            && let Some(app) = described_app(snapshot, target, described)
+            && describes_an_app(snapshot, target, described)
         {
-            return Self::ResourceMetadata(app);
+            return Self::ResourceMetadata;
         }
         match snapshot.app(target.host(), &target.canonical_path()) {
             Some(app) => Self::App(app),
@@ -61,13 +61,10 @@ impl<'w> Site<'w> {
     }
 }
 
-fn described_app<'w>(
-    snapshot: &'w Snapshot,
-    target: &Target,
-    described: &str,
-) -> Option<&'w Arc<App>> {
+fn describes_an_app(snapshot: &Snapshot, target: &Target, described: &str) -> bool {
     let path = if described.is_empty() { "/" } else { described };
-    snapshot.app(target.host(), &narthex_model::CanonicalPath::of(path).ok()?)
+    let path = narthex_model::CanonicalPath::of(path);
+    path.is_ok_and(|path| snapshot.app(target.host(), &path).is_some())
 }
 
 /// Whether `path` is `prefix` or lies below it, whatever the case of its letters.

@@ -85,7 +85,6 @@ pub(crate) struct Target {
     /// The canonical path, and the query as it was sent.
     path_and_query: PathAndQuery,
     method: Method,
-    version: Version,
     websocket_over_http2: bool,
 }
 
@@ -106,7 +105,7 @@ impl Target {
         let authority = authority(head, http2, last)?;
         let path_and_query = path_and_query(head)?;
         let method = head.method.clone();
-        Ok(Self { authority, path_and_query, method, version: head.version, websocket_over_http2 })
+        Ok(Self { authority, path_and_query, method, websocket_over_http2 })
     }
 
     /// Checks a request that [`Target::is_options_of_server`] as far as it can be checked.
@@ -151,11 +150,6 @@ impl Target {
     /// The method. For a WebSocket over HTTP/2 (RFC 8441) it is CONNECT, see [`Target::is_websocket_over_http2`].
     pub(crate) fn method(&self) -> &Method {
         &self.method
-    }
-
-    /// The version in which the client asked.
-    pub(crate) fn version(&self) -> Version {
-        self.version
     }
 
     /// Whether this is an extended CONNECT for a WebSocket; an HTTP/1.1 origin is asked with GET and `Upgrade`.
@@ -247,4 +241,88 @@ fn path_and_query(head: &Parts) -> Result<PathAndQuery, Malformed> {
         None => path.to_string(),
     };
     PathAndQuery::try_from(text).map_err(|_| Malformed::Form)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use http::{HeaderName, Request};
+
+    /// Path and query that become of a request, or why none.
+    fn read(target: &str, fields: &[(&str, &str)]) -> Result<String, Malformed> {
+        let mut request = Request::builder().uri(target);
+        for (name, value) in fields {
+            request = request.header(name.parse::<HeaderName>().unwrap(), *value);
+        }
+        let (head, ()) = request.body(()).unwrap().into_parts();
+        let target = Target::of(&head, &LastAuthority::default())?;
+        Ok(format!("{}{}", target.authority(), target.path_and_query()))
+    }
+
+    #[test]
+    fn one_authority() {
+        let host = ("host", "a.test");
+        for (target, fields, want) in [
+            ("/x", &[host][..], Ok("a.test/x")),
+            ("/x", &[("host", "A.Test:8443")], Ok("a.test:8443/x")),
+            ("https://a.test/x", &[host], Ok("a.test/x")),
+            ("https://a.test:443/x", &[host], Ok("a.test/x")),
+            ("https://a.test:444/x", &[host], Err(Malformed::Authorities)),
+            ("https://b.test/x", &[host], Err(Malformed::Authorities)),
+            ("https://a.test/x", &[], Err(Malformed::NoHost)),
+            ("http://a.test/x", &[host], Err(Malformed::Scheme)),
+            ("a.test:80", &[host], Err(Malformed::Form)),
+            ("/x", &[], Err(Malformed::NoHost)),
+            ("/x", &[host, host], Err(Malformed::TwoHosts)),
+            ("/x", &[("host", "a.test, b.test")], Err(Malformed::Host)),
+            ("/x", &[("host", "127.0.0.1")], Err(Malformed::Host)),
+            ("*", &[host], Err(Malformed::Form)),
+        ] {
+            assert_eq!(read(target, fields), want.map(str::to_owned), "{target} {fields:?}");
+        }
+    }
+
+    #[test]
+    fn what_is_canonical_is_what_is_sent() {
+        let host = [("host", "a.test")];
+        for (target, want) in [
+            ("/", Ok("a.test/")),
+            ("/a?b=%2f&c", Ok("a.test/a?b=%2f&c")),
+            ("/a/../%62?x", Ok("a.test/b?x")),
+            ("/a?", Ok("a.test/a?")),
+            ("/a%2fb", Err(Malformed::Path(narthex_model::InvalidPath::Ambiguous))),
+            ("/a;b", Err(Malformed::Path(narthex_model::InvalidPath::Byte(b';')))),
+        ] {
+            assert_eq!(read(target, &host), want.map(str::to_owned), "{target}");
+        }
+    }
+
+    #[test]
+    fn one_framing_and_known_expectations() {
+        let with = |fields: &[(&'static str, &'static str)]| {
+            let fields: Vec<_> = [&[("host", "a.test")], fields].concat();
+            read("/", &fields).map(drop)
+        };
+        assert_eq!(with(&[("transfer-encoding", "Chunked")]), Ok(()));
+        assert_eq!(with(&[("content-length", "3")]), Ok(()));
+        assert_eq!(with(&[("expect", "100-Continue")]), Ok(()));
+        for fields in [
+            &[("transfer-encoding", "gzip, chunked")][..],
+            &[("transfer-encoding", "chunked"), ("transfer-encoding", "chunked")],
+            &[("transfer-encoding", "chunked"), ("content-length", "3")],
+            &[("transfer-encoding", "identity")],
+        ] {
+            assert_eq!(with(fields), Err(Malformed::Framing), "{fields:?}");
+        }
+        assert_eq!(with(&[("expect", "y 100-continue")]), Err(Malformed::Expectation));
+    }
+
+    #[test]
+    fn a_connections_last_authority_is_not_parsed_again() {
+        let last = LastAuthority::default();
+        let first = last.parse("A.test").unwrap();
+        assert!(Rc::ptr_eq(&first, &last.parse("A.test").unwrap()));
+        assert!(!Rc::ptr_eq(&first, &last.parse("a.test").unwrap()));
+        assert!(last.parse("a b").is_err());
+    }
 }

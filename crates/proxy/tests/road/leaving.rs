@@ -1,0 +1,79 @@
+//! Case R4 and its neighbours: leaving without losing what is under way.
+
+use crate::town::{Plan, Town, everyone, policy};
+use serde_json::json;
+use std::time::Duration;
+use tokio::net::TcpStream;
+
+const HOST: &str = "open.example.com";
+
+fn get(path: &str) -> String {
+    format!("GET {path} HTTP/1.1\r\nHost: {HOST}\r\n\r\n")
+}
+
+#[tokio::test]
+async fn r04_what_is_under_way_finishes_and_idle_connections_close() {
+    let town =
+        Town::build(Plan::default().app(HOST, &[policy("bypass", everyone())], json!({}))).await;
+    let port = town.port();
+    let mut idle = town.wire(HOST).await;
+    assert_eq!(idle.ask(get("/")).await.status, 200);
+    let mut busy = town.wire(HOST).await;
+    busy.send(get("/slow")).await;
+    while town.origin.seen().len() < 2 {
+        tokio::task::yield_now().await;
+    }
+    let Town { running, origin, .. } = town;
+    let leaving = tokio::spawn(running.drain(Duration::from_secs(20)));
+    assert!(idle.is_closed().await);
+    origin.release();
+    let answer = busy.answer().await.expect("the answer under way");
+    assert_eq!(answer.status, 200);
+    assert_eq!(answer.field("connection"), "close");
+    assert!(busy.is_closed().await);
+    let counts = leaving.await.unwrap();
+    assert_eq!(counts.iter().map(|count| count.requests).sum::<u64>(), 2);
+    assert!(TcpStream::connect(("127.0.0.1", port)).await.is_err());
+    assert_eq!(origin.seen().len(), 2);
+}
+
+#[tokio::test]
+async fn r04_what_does_not_finish_is_closed_when_the_grace_is_over() {
+    let town =
+        Town::build(Plan::default().app(HOST, &[policy("bypass", everyone())], json!({}))).await;
+    let mut stuck = town.wire(HOST).await;
+    stuck.send(format!("POST / HTTP/1.1\r\nHost: {HOST}\r\nContent-Length: 9\r\n\r\nx")).await;
+    let Town { running, origin, .. } = town;
+    running.drain(Duration::from_millis(200)).await;
+    assert!(stuck.is_closed().await);
+    assert!(origin.seen().is_empty());
+}
+
+#[tokio::test]
+async fn connections_are_limited_and_a_port_in_use_is_named() {
+    let settings = narthex_proxy::Settings {
+        limits: narthex_proxy::Limits { connections: 2, ..Default::default() },
+        ..Default::default()
+    };
+    let plan = Plan { settings, ..Plan::default() };
+    let town = Town::build(plan.app(HOST, &[policy("bypass", everyone())], json!({}))).await;
+    let mut one = town.wire(HOST).await;
+    let _two = town.wire(HOST).await;
+    let config = crate::wire::client_config(&town.ca_pem, &[]);
+    assert!(crate::wire::connect(config, town.port(), HOST).await.is_err(), "a third");
+    assert_eq!(one.ask(get("/")).await.status, 200);
+    assert_eq!(town.read_meters().connections_refused, 1);
+    assert_eq!(town.read_meters().connections_open, 2);
+}
+
+#[tokio::test]
+async fn several_cores_share_one_port() {
+    let settings = narthex_proxy::Settings { cores: 3, ..Default::default() };
+    let plan = Plan { settings, ..Plan::default() };
+    let town = Town::build(plan.app(HOST, &[policy("bypass", everyone())], json!({}))).await;
+    for _ in 0..12 {
+        assert_eq!(town.wire(HOST).await.ask(get("/")).await.status, 200);
+    }
+    let counts = town.running.fold().await;
+    assert_eq!(counts.iter().map(|count| count.requests).sum::<u64>(), 12);
+}

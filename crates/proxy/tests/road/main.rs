@@ -1,0 +1,15 @@
+//! The data path from outside: real sockets, real TLS, an origin that writes down what it is sent.
+//!
+//! Names begin with the case of the security checklist that they try.
+
+#![expect(clippy::unwrap_used, reason = "what fails here fails a test")]
+
+mod decisions;
+mod framing;
+mod handshakes;
+mod http2;
+mod leaving;
+mod machines;
+mod origin;
+mod town;
+mod wire;
