@@ -113,10 +113,10 @@ async fn a_person_gets_through_and_the_origin_knows_who() {
     assert_eq!((record.action, record.verdict), (Action::FirstUse, Verdict::Allowed));
     assert_eq!(record.user_email.unwrap().as_str(), "ann@example.com");
     assert!(town.records.try_recv().is_err());
-    let counts = town.running.fold().await;
+    let counts = town.running.folder().collect().await;
     assert_eq!(counts.iter().map(|count| count.requests).sum::<u64>(), 4);
     assert_eq!(counts[0].key.network, "127.0.0.0/24");
-    assert!(town.running.fold().await.is_empty());
+    assert!(town.running.folder().collect().await.is_empty());
 }
 
 #[tokio::test]

@@ -74,6 +74,6 @@ async fn several_cores_share_one_port() {
     for _ in 0..12 {
         assert_eq!(town.wire(HOST).await.ask(get("/")).await.status, 200);
     }
-    let counts = town.running.fold().await;
+    let counts = town.running.folder().collect().await;
     assert_eq!(counts.iter().map(|count| count.requests).sum::<u64>(), 12);
 }
