@@ -102,6 +102,6 @@ impl Call {
         edit: impl FnMut(&mut Configuration) -> Result<T, ApiError> + Send,
     ) -> Result<T, ApiError> {
         let outcome = self.parts.desk.change(&self.audit(), edit).await;
-        outcome.map_err(|error| error.in_request(places))
+        outcome.map_err(|error| error.in_request(places, |_, pointer| pointer.to_owned()))
     }
 }

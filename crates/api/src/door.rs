@@ -121,6 +121,7 @@ fn note(refusal: &ApiError, ray: &RayId) {
         | ApiError::Parameter { .. }
         | ApiError::Invalid { .. }
         | ApiError::Conflict(_)
+        | ApiError::Duplicate { .. }
         | ApiError::Fault(_)
         | ApiError::NoOrganization => {}
     }

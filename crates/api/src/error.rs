@@ -71,6 +71,15 @@ pub enum ApiError {
     },
     /// The object is in use, or exists already. It will not go away by itself.
     Conflict(String),
+    /// Another object has what this one would have.
+    Duplicate {
+        /// Where it stands in the request body; empty when it stands elsewhere.
+        pointer: String,
+        /// Whether it is the very place of another application.
+        application: bool,
+        /// Which, and whose.
+        reason: String,
+    },
     /// What the request would make does not compile.
     Fault(Box<Fault>),
     /// The team has no organization yet.
@@ -95,21 +104,30 @@ impl ApiError {
     }
 
     /// Says where in the request the objects stand that it wrote: `places` pairs each with the JSON pointer of its
-    /// JSON in the body. A fault in one of them becomes an error that points into the request; a reference that
-    /// broke in any other object means that what the request removed is in use.
-    pub(crate) fn in_request(self, places: &[(FaultAt, String)]) -> Self {
+    /// JSON in the body, and `written` turns a pointer into an object into one into the body. A fault in one of
+    /// them becomes an error that points into the request; a reference that broke in any other object means that
+    /// what the request removed is in use.
+    pub(crate) fn in_request(
+        self,
+        places: &[(FaultAt, String)],
+        written: impl Fn(FaultAt, &str) -> String,
+    ) -> Self {
         let Self::Fault(fault) = self else { return self };
         let place = places.iter().find(|(object, _)| *object == fault.object);
-        match (place, fault.code) {
-            (Some((_, at)), FaultCode::Invalid | FaultCode::Missing) => {
-                Self::invalid(format!("{at}{}", fault.pointer), fault.message)
+        let pointer = place.map(|(_, at)| format!("{at}{}", written(fault.object, &fault.pointer)));
+        match (pointer, fault.code) {
+            (Some(pointer), FaultCode::Invalid | FaultCode::Missing) => {
+                Self::invalid(pointer, fault.message)
             }
+            (None, FaultCode::Invalid) => Self::Fault(fault),
             (None, FaultCode::Missing) => {
-                Self::Conflict(format!("it is in use: {}{}", fault.object, fault.pointer))
+                Self::Conflict(format!("it is in use: {}, {}", fault.object, fault.pointer))
             }
-            (Some(_), FaultCode::Duplicate) | (None, FaultCode::Invalid | FaultCode::Duplicate) => {
-                Self::Fault(fault)
-            }
+            (pointer, FaultCode::Duplicate) => Self::Duplicate {
+                pointer: pointer.unwrap_or_default(),
+                application: false,
+                reason: fault.message,
+            },
         }
     }
 
@@ -173,7 +191,21 @@ impl ApiError {
             Self::Conflict(reason) => {
                 told(StatusCode::CONFLICT, 12_132, format!("access.api.error.conflict: {reason}"))
             }
-            Self::Fault(fault) => faulty(fault),
+            Self::Duplicate { pointer, application, reason } => {
+                let (code, name) = if *application {
+                    (11_010, "application_already_exists")
+                } else {
+                    (12_132, "conflict")
+                };
+                let message = format!("access.api.error.{name}: {reason}");
+                let pointer = Some(pointer.clone()).filter(|pointer| !pointer.is_empty());
+                Told { pointer, ..told(StatusCode::CONFLICT, code, message) }
+            }
+            Self::Fault(fault) => told(
+                StatusCode::BAD_REQUEST,
+                12_130,
+                format!("access.api.error.invalid_request: {fault}"),
+            ),
             Self::NoOrganization => of(
                 StatusCode::FORBIDDEN,
                 9999,
@@ -207,6 +239,7 @@ impl ApiError {
             | Self::Parameter { .. }
             | Self::Invalid { .. }
             | Self::Conflict(_)
+            | Self::Duplicate { .. }
             | Self::Fault(_)
             | Self::NoOrganization
             | Self::Store(_)
@@ -258,27 +291,6 @@ fn missing(kind: Kind) -> Told {
     Told { status: StatusCode::NOT_FOUND, code, message: message.to_owned(), pointer: None }
 }
 
-/// A fault that no place in the request explains: it names the object instead.
-fn faulty(fault: &Fault) -> Told {
-    let Fault { object, pointer, message, code } = fault;
-    let (status, code, message) = match code {
-        FaultCode::Duplicate if matches!(object, FaultAt::App(_)) => (
-            StatusCode::CONFLICT,
-            11_010,
-            format!("access.api.error.application_already_exists: {message}"),
-        ),
-        FaultCode::Duplicate => {
-            (StatusCode::CONFLICT, 12_132, format!("access.api.error.conflict: {message}"))
-        }
-        FaultCode::Invalid | FaultCode::Missing => (
-            StatusCode::BAD_REQUEST,
-            12_130,
-            format!("access.api.error.invalid_request: {object}, {pointer}: {message}"),
-        ),
-    };
-    Told { status, code, message, pointer: None }
-}
-
 fn unstored(error: &StoreError) -> Told {
     let (status, code, name) = match error {
         StoreError::Moved { .. } => (StatusCode::CONFLICT, 12_132, "conflict"),
@@ -313,6 +325,7 @@ impl std::fmt::Display for ApiError {
             | Self::Parameter { .. }
             | Self::Invalid { .. }
             | Self::Conflict(_)
+            | Self::Duplicate { .. }
             | Self::NoOrganization => f.write_str(&self.told().message),
         }
     }
@@ -329,5 +342,53 @@ impl From<StoreError> for ApiError {
 impl From<Fault> for ApiError {
     fn from(fault: Fault) -> Self {
         Self::Fault(Box::new(fault))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use narthex_model::Revision;
+
+    #[test]
+    fn failures_tell_clients_whether_waiting_helps() {
+        let moved = StoreError::Moved { expected: Revision(1), found: Revision(2) };
+        let should_not = Some("false");
+        for (error, status, code, retry_after, should_retry) in [
+            (ApiError::Store(moved), 409, 12_132, Some("2"), None),
+            (ApiError::Store(StoreError::Full), 507, 10_001, None, should_not),
+            (ApiError::Store(StoreError::ReadOnly), 503, 10_001, None, should_not),
+            (ApiError::Store(StoreError::Locked), 503, 10_001, Some("2"), None),
+            (
+                ApiError::Store(StoreError::Unavailable("x".to_owned())),
+                503,
+                10_001,
+                Some("2"),
+                None,
+            ),
+            (ApiError::Store(StoreError::Damaged("x".to_owned())), 500, 10_001, None, should_not),
+            (ApiError::Internal("secret".to_owned()), 500, 10_001, None, should_not),
+            (ApiError::Conflict("in use".to_owned()), 409, 12_132, None, should_not),
+            (ApiError::NotBuilt("tags"), 501, 7000, None, should_not),
+            (ApiError::NoOrganization, 403, 9999, None, None),
+            (ApiError::TooLarge, 413, 12_130, None, None),
+        ] {
+            let name = format!("{error:?}");
+            let response = error.respond(&RayId::random());
+            let header = |name: &str| response.headers().get(name).map(|v| v.to_str().unwrap());
+            assert_eq!(response.status(), status, "{name}");
+            assert_eq!(header("retry-after"), retry_after, "{name}");
+            assert_eq!(header("x-should-retry"), should_retry, "{name}");
+            let body: Value = serde_json::from_slice(response.body()).unwrap();
+            assert_eq!(body["errors"][0]["code"], code, "{name}");
+            assert_eq!((&body["success"], &body["result"]), (&Value::Bool(false), &Value::Null));
+            assert!(!body.to_string().contains("secret"), "{body}");
+        }
+    }
+
+    #[test]
+    fn a_method_that_is_not_offered_names_those_that_are() {
+        let response = ApiError::Method(vec![Method::GET, Method::POST]).respond(&RayId::random());
+        assert_eq!(response.headers()["allow"], "GET, POST");
     }
 }

@@ -7,7 +7,7 @@ use crate::resources::app_document::document;
 use crate::resources::app_form::{AppForm, Entry, Origin};
 use crate::resources::{found, holds};
 use narthex_model::{AppId, Application, AudTag, Configuration, PolicyLink, Timestamp};
-use narthex_snapshot::{FaultAt, FaultCode};
+use narthex_snapshot::FaultAt;
 use serde_json::{Value, json};
 use std::collections::BTreeSet;
 use std::sync::Arc;
@@ -141,19 +141,25 @@ async fn write(
     form: &AppForm,
     edit: impl FnMut(&mut Configuration) -> Result<Value, ApiError> + Send,
 ) -> Result<Value, ApiError> {
-    let written = form.policies.iter().flatten().map(|e| (FaultAt::Policy(e.id), e.at.clone()));
-    let places: Vec<(FaultAt, String)> = written.collect();
-    let error = match call.change(&places, edit).await {
-        Ok(document) => return Ok(document),
-        Err(error) => error,
+    let inner = form.policies.iter().flatten().map(|e| (FaultAt::Policy(e.id), e.at.clone()));
+    let places: Vec<_> = std::iter::once((FaultAt::App(id), String::new())).chain(inner).collect();
+    let written = |object: FaultAt, pointer: &str| match object {
+        FaultAt::App(_) => form.place(pointer),
+        FaultAt::Organization
+        | FaultAt::Policy(_)
+        | FaultAt::Group(_)
+        | FaultAt::IdentityProvider(_)
+        | FaultAt::ServiceToken(_)
+        | FaultAt::Premises => pointer.to_owned(),
     };
-    if let ApiError::Fault(fault) = &error
-        && fault.object == FaultAt::App(id)
-        && fault.code != FaultCode::Duplicate
-    {
-        return Err(ApiError::invalid(form.place(&fault.pointer), &fault.message));
-    }
-    Err(error)
+    let outcome = call.parts.desk.change(&call.audit(), edit).await;
+    outcome.map_err(|error| {
+        let clash = form.clash(id, &call.standing().configuration);
+        match (error.in_request(&places, written), clash) {
+            (ApiError::Duplicate { .. }, Some(clash)) => clash,
+            (error, _) => error,
+        }
+    })
 }
 
 /// Through the door of a zone only hosts of that zone can be protected.

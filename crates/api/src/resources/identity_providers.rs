@@ -5,9 +5,7 @@ use crate::call::Call;
 use crate::error::{ApiError, Kind};
 use crate::fields::Fields;
 use crate::resources::found;
-use narthex_model::{
-    Configuration, IdentityProvider, IdpConfig, IdpId, InvalidIdpConfig, ScimConfig, TeamDomain,
-};
+use narthex_model::{IdentityProvider, IdpConfig, IdpId, InvalidIdpConfig, ScimConfig, TeamDomain};
 use narthex_snapshot::FaultAt;
 use serde_json::{Value, json};
 use std::sync::Arc;
@@ -59,16 +57,6 @@ impl Form {
     }
 }
 
-/// There is one mailbox to send PINs from, so there is one provider of them.
-fn one_pin_provider(configuration: &Configuration, new: &IdentityProvider) -> Result<(), ApiError> {
-    let is_pin = |idp: &IdentityProvider| matches!(idp.config, IdpConfig::OneTimePin);
-    let mut others = configuration.identity_providers.values().filter(|idp| idp.id != new.id);
-    if is_pin(new) && others.any(|idp| is_pin(idp)) {
-        return Err(ApiError::Conflict("a onetimepin connection already exists".to_owned()));
-    }
-    Ok(())
-}
-
 fn places(id: IdpId) -> [(FaultAt, String); 1] {
     [(FaultAt::IdentityProvider(id), String::new())]
 }
@@ -107,7 +95,6 @@ pub(crate) async fn create(call: Call) -> Result<Answer, ApiError> {
     let (created_at, updated_at) = (now, now);
     let idp = Arc::new(IdentityProvider { id, name, config, scim, zone, created_at, updated_at });
     call.change(&places(id), |configuration| {
-        one_pin_provider(configuration, &idp)?;
         configuration.identity_providers.insert(id, Arc::clone(&idp));
         Ok(())
     })

@@ -4,7 +4,6 @@ use crate::answer::Answer;
 use crate::call::Call;
 use crate::error::ApiError;
 use crate::fields::Fields;
-use crate::resources::policy_form::session_duration;
 use narthex_model::{GoDuration, LoginDesign, Organization, TeamDomain};
 use narthex_snapshot::FaultAt;
 use serde_json::{Value, json};
@@ -91,7 +90,7 @@ fn merged(old: &Organization, fields: &Fields) -> Result<Organization, ApiError>
         new.name = name;
     }
     if fields.mentions("session_duration") {
-        new.session_duration = session_duration(fields)?;
+        new.session_duration = fields.read("session_duration")?;
     }
     if fields.mentions("login_design") {
         new.login_design = design(fields)?;
@@ -145,24 +144,10 @@ fn harmless(fields: &Fields) -> Result<(), ApiError> {
 fn design(fields: &Fields) -> Result<LoginDesign, ApiError> {
     let Some(written) = fields.raw("login_design") else { return Ok(LoginDesign::default()) };
     let fields = Fields::within(fields.pointer("login_design"), written.clone())?;
-    let colour = |name| -> Result<Option<String>, ApiError> {
-        let text = fields.text(name, 7)?;
-        let sound = |text: &str| {
-            text.strip_prefix('#').is_some_and(|digits| {
-                matches!(digits.len(), 3 | 6) && digits.bytes().all(|b| b.is_ascii_hexdigit())
-            })
-        };
-        match text {
-            Some(odd) if !odd.is_empty() && !sound(&odd) => {
-                Err(fields.refuse(name, "a colour is #rgb or #rrggbb"))
-            }
-            text => Ok(text),
-        }
-    };
     Ok(LoginDesign {
         logo_path: fields.text("logo_path", 2000)?,
-        background_color: colour("background_color")?,
-        text_color: colour("text_color")?,
+        background_color: fields.text("background_color", 7)?,
+        text_color: fields.text("text_color", 7)?,
         header_text: fields.text("header_text", 1000)?,
         footer_text: fields.text("footer_text", 1000)?,
     })

@@ -4,7 +4,6 @@ use crate::error::ApiError;
 use crate::fields::Fields;
 use crate::resources::groups::rules;
 use narthex_model::{AppId, Decision, GoDuration, Policy, PolicyId, RuleSet, Timestamp};
-use narthex_snapshot::LONGEST_TOKEN_SECONDS;
 use serde_json::{Map, Value};
 
 /// What is kept and echoed but changes nothing as long as its switch is off.
@@ -44,7 +43,7 @@ impl PolicyForm {
             name: fields.name()?.ok_or_else(|| fields.refuse("name", "name is required"))?,
             decision: fields.need("decision")?,
             rules: rules(fields)?,
-            session_duration: session_duration(fields)?,
+            session_duration: fields.read("session_duration")?,
             presentation,
             precedence: precedence(fields)?,
         })
@@ -68,17 +67,6 @@ impl PolicyForm {
     /// The policy `old` with what the form says.
     pub(super) fn replaced(&self, old: &Policy, now: Timestamp) -> Policy {
         Policy { created_at: old.created_at, ..self.made(old.id, old.app, now) }
-    }
-}
-
-/// `session_duration`: at most 31 days, the longest that revocations are remembered.
-pub(super) fn session_duration(fields: &Fields) -> Result<Option<GoDuration>, ApiError> {
-    let duration: Option<GoDuration> = fields.read("session_duration")?;
-    match duration {
-        Some(long) if long.seconds() > LONGEST_TOKEN_SECONDS => {
-            Err(fields.refuse("session_duration", format!("{long} is longer than 744h (31 days)")))
-        }
-        Some(_) | None => Ok(duration),
     }
 }
 

@@ -1,0 +1,133 @@
+//! Identity providers: secrets go in and do not come out.
+
+use crate::gateway::{Gateway, STAMP};
+use http::Method;
+use narthex_model::{IdpId, Secret};
+use serde_json::{Value, json};
+
+fn oidc() -> Value {
+    json!({"config": {"client_id": "cid", "client_secret": "sec", "auth_url": "https://idp.example.com/auth",
+            "token_url": "https://IdP.example.com", "certs_url": "https://idp.example.com/certs",
+            "scopes": ["openid", "email", "profile"], "claims": ["groups"], "email_claim_name": "email",
+            "pkce_enabled": true}, "name": "Keycloak", "type": "oidc"})
+}
+
+async fn secret(gateway: &Gateway, id: &str) -> Option<String> {
+    let id: IdpId = id.parse().unwrap();
+    let (_, stored) = gateway.store.load().await.unwrap();
+    stored.identity_providers[&id].config.secret().map(Secret::expose).map(str::to_owned)
+}
+
+/// Observed call 4a.
+#[tokio::test]
+async fn an_oidc_provider_keeps_its_secret_to_itself() {
+    let gateway = Gateway::new().await;
+    let made = gateway.result(Method::POST, "{A}/access/identity_providers", oidc(), 201).await;
+    let id = made["id"].as_str().unwrap();
+    let mut config = oidc()["config"].clone();
+    config.as_object_mut().unwrap().remove("client_secret");
+    let want = json!({
+        "id": id, "uid": id, "name": "Keycloak", "type": "oidc", "config": config, "read_only": false,
+        "scim_config": {"enabled": false, "seat_deprovision": false, "user_deprovision": false,
+                        "identity_update_behavior": "no_action", "scim_base_url": null, "secret": null},
+        "created_at": STAMP, "updated_at": STAMP,
+    });
+    assert_eq!(made, want);
+    assert_eq!(secret(&gateway, id).await.as_deref(), Some("sec"));
+    let path = format!("{{A}}/access/identity_providers/{id}");
+    assert_eq!(gateway.result(Method::GET, &path, "", 200).await, want);
+
+    let mut without = want.clone();
+    without["name"] = json!("Renamed");
+    without["scim_config"]["identity_update_behavior"] = json!("reauth");
+    let replaced = gateway.result(Method::PUT, &path, &without, 200).await;
+    assert_eq!(replaced, without, "what was read can be written back");
+    assert_eq!(secret(&gateway, id).await.as_deref(), Some("sec"), "and keeps the secret");
+    let mut changed = oidc();
+    changed["config"]["client_secret"] = json!("new");
+    gateway.result(Method::PUT, &path, changed, 200).await;
+    assert_eq!(secret(&gateway, id).await.as_deref(), Some("new"));
+    assert_eq!(gateway.result(Method::DELETE, &path, "", 202).await, json!({"id": id}));
+}
+
+/// Observed call 4c.
+#[tokio::test]
+async fn there_is_one_provider_of_pins() {
+    let gateway = Gateway::new().await;
+    let body = json!({"config": {}, "name": "One-time PIN", "type": "onetimepin"});
+    let made = gateway.result(Method::POST, "{A}/access/identity_providers", &body, 201).await;
+    let callback = "https://access.example.com:8443/cdn-cgi/access/callback";
+    assert_eq!(made["config"], json!({"redirect_url": callback}));
+    let (status, answer) = gateway.post("{A}/access/identity_providers", &body).await;
+    assert_eq!(status, 409);
+    let error = &answer["errors"][0];
+    assert_eq!(error["code"], 12_132);
+    assert_eq!(
+        error["message"],
+        "access.api.error.conflict: a onetimepin connection already exists"
+    );
+    let path = format!("{{A}}/access/identity_providers/{}", made["id"].as_str().unwrap());
+    gateway.result(Method::PUT, &path, &made, 200).await;
+    let mut other = oidc();
+    other["name"] = json!("x");
+    assert_eq!(gateway.refusal(Method::PUT, &path, other).await.3, "/type");
+}
+
+#[tokio::test]
+async fn what_is_no_provider_is_refused_with_its_place() {
+    let gateway = Gateway::new().await;
+    let with = |pointer: &str, value: Value| {
+        let mut body = oidc();
+        *body.pointer_mut(pointer).unwrap() = value;
+        body
+    };
+    for (body, pointer) in [
+        (json!({"name": "x", "config": {}}), "/type"),
+        (json!({"type": "oidc", "config": {}}), "/name"),
+        (json!({"name": "x", "type": "oidc"}), "/config"),
+        (json!({"name": "x", "type": "oidc", "config": []}), "/config"),
+        (with("/type", json!("saml")), "/type"),
+        (with("/type", json!("carrier-pigeon")), "/type"),
+        (with("/config/auth_url", json!("file:///etc/passwd")), "/config"),
+        (with("/config/certs_url", json!("http://idp.example.com/certs")), "/config"),
+        (with("/config/client_id", Value::Null), "/config"),
+        (
+            json!({"name": "x", "type": "onetimepin", "config": {}, "scim_config": {"enabled": true}}),
+            "/scim_config/enabled",
+        ),
+        (
+            json!({"name": "x", "type": "onetimepin", "scim_config": {"identity_update_behavior": "maybe"}}),
+            "/scim_config/identity_update_behavior",
+        ),
+    ] {
+        let got = gateway.refusal(Method::POST, "{A}/access/identity_providers", &body).await;
+        assert_eq!((got.0, got.1, got.3.as_str()), (400, 12_130, pointer), "{body}: {}", got.2);
+        assert!(!got.2.contains("sec"), "no secret in an error: {}", got.2);
+    }
+}
+
+#[tokio::test]
+async fn a_provider_that_an_application_names_stays() {
+    let gateway = Gateway::new().await;
+    let idp = gateway.result(Method::POST, "{Z}/access/identity_providers", oidc(), 201).await;
+    let idp = idp["id"].as_str().unwrap();
+    let app = json!({"domain": "a.example.com", "allowed_idps": [idp], "auto_redirect_to_identity": true});
+    let app = gateway.result(Method::POST, "{A}/access/apps", app, 201).await;
+    let path = format!("{{Z}}/access/identity_providers/{idp}");
+    let got = gateway.refusal(Method::DELETE, &path, "").await;
+    assert_eq!((got.0, got.1), (409, 12_132), "{}", got.2);
+    gateway
+        .result(
+            Method::DELETE,
+            &format!("{{A}}/access/apps/{}", app["id"].as_str().unwrap()),
+            "",
+            202,
+        )
+        .await;
+    assert_eq!(gateway.get("{Y}/access/identity_providers").await.1["result"], json!([]));
+    assert_eq!(
+        gateway.get("{A}/access/identity_providers?scim_enabled=true").await.1["result"],
+        json!([])
+    );
+    gateway.result(Method::DELETE, &path, "", 202).await;
+}

@@ -1,0 +1,16 @@
+//! The administration API over the real store: a file per resource, whole bodies compared (api/README).
+#![allow(clippy::unwrap_used, reason = "a test that cannot go on has failed")]
+
+mod applications;
+mod authentication;
+mod desk;
+mod gateway;
+mod groups;
+mod identity_providers;
+mod keys;
+mod logs;
+mod organizations;
+mod policies;
+mod premises;
+mod service_tokens;
+mod users;

@@ -1,0 +1,208 @@
+//! People, their sessions, and ending them.
+
+use crate::gateway::{ACCOUNT, Gateway, NOW, STAMP};
+use http::Method;
+use narthex_model::{
+    AccessRecord, Action, Geo, Identity, IdentityNonce, IdpId, IdpReference, RayId, Session,
+    Timestamp, User, Verdict,
+};
+use serde_json::{Map, Value, json};
+
+async fn person(gateway: &Gateway, email: &str) -> User {
+    gateway
+        .store
+        .user_for_login(&email.parse().unwrap(), "Some One", gateway.clock.now())
+        .await
+        .unwrap()
+}
+
+/// Logs a person in as the portal does: the session is kept, and the data path knows it.
+async fn login(gateway: &Gateway, user: &User) -> Session {
+    let identity = Identity {
+        id: "subject".to_owned(),
+        name: user.name.clone(),
+        email: user.email.clone(),
+        amr: vec!["pwd".to_owned()],
+        idp: IdpReference { id: IdpId::random(), kind: "oidc".to_owned() },
+        geo: Geo::default(),
+        user_uuid: user.id,
+        account_id: ACCOUNT.parse().unwrap(),
+        iat: gateway.clock.now(),
+        ip: "192.0.2.9".parse().unwrap(),
+        groups: Vec::new(),
+        oidc_fields: Map::new(),
+    };
+    let end = gateway.clock.now().plus(86_400);
+    let session =
+        Session { nonce: IdentityNonce::random(), identity, expires_at: end, tokens_until: end };
+    gateway.store.put_session(&session).await.unwrap();
+    gateway.live.sessions.insert(session.clone());
+    session
+}
+
+fn document(user: &User) -> Value {
+    json!({
+        "id": user.id, "uid": user.id, "seat_uid": user.id, "email": user.email, "name": "Some One", "access_seat": true,
+        "gateway_seat": false, "active_device_count": 0, "last_successful_login": STAMP, "created_at": STAMP, "updated_at": STAMP,
+    })
+}
+
+/// Observed call 10.
+#[tokio::test]
+async fn users_are_listed_page_by_page() {
+    let gateway = Gateway::new().await;
+    let mut users = Vec::new();
+    for name in ["ann", "bob", "cleo"] {
+        users.push(person(&gateway, &format!("{name}@example.com")).await);
+    }
+    let (status, list) = gateway.get("{A}/access/users?per_page=2&page=2").await;
+    assert_eq!(status, 200);
+    assert_eq!(
+        list["result_info"],
+        json!({"page": 2, "per_page": 2, "count": 1, "total_count": 3, "total_pages": 2})
+    );
+    for (query, count) in [
+        ("", 3),
+        ("?page=2", 0),
+        ("?email=BOB@example.com", 1),
+        ("?email=bob", 0),
+        ("?search=cle", 1),
+        ("?name=some one", 3),
+    ] {
+        let (_, list) =
+            gateway.get(&format!("{{A}}/access/users{}", query.replace(' ', "%20"))).await;
+        assert_eq!(list["result"].as_array().unwrap().len(), count, "{query}");
+    }
+    let path = format!("{{A}}/access/users/{}", users[0].id);
+    assert_eq!(gateway.result(Method::GET, &path, "", 200).await, document(&users[0]));
+    let unknown = "{A}/access/users/7335d417-61da-459d-899c-0a01c76a2f94";
+    for path in [
+        "",
+        "/active_sessions",
+        "/active_sessions/X1aXj1lFVcqqyoXF",
+        "/last_seen_identity",
+        "/failed_logins",
+    ] {
+        let got = gateway.refusal(Method::GET, &format!("{unknown}{path}"), "").await;
+        assert_eq!((got.0, got.1), (404, 12_135), "{path}");
+    }
+}
+
+#[tokio::test]
+async fn sessions_are_seen_with_their_identity() {
+    let gateway = Gateway::new().await;
+    let (ann, bob) =
+        (person(&gateway, "ann@example.com").await, person(&gateway, "bob@example.com").await);
+    let base = format!("{{A}}/access/users/{}", ann.id);
+    assert_eq!(
+        gateway.result(Method::GET, &format!("{base}/last_seen_identity"), "", 200).await,
+        Value::Null
+    );
+    let session = login(&gateway, &ann).await;
+    let nonce = session.nonce.as_str();
+    let (iat, end) = (NOW.0, NOW.0 + 86_400);
+    assert_eq!(
+        gateway.result(Method::GET, &format!("{base}/active_sessions"), "", 200).await,
+        json!([{"name": nonce, "expiration": end,
+                "metadata": {"apps": {}, "expires": end, "iat": iat, "nonce": nonce, "ttl": 86_400}}])
+    );
+    let mut identity = session.identity.to_json();
+    assert_eq!(
+        gateway.result(Method::GET, &format!("{base}/last_seen_identity"), "", 200).await,
+        identity
+    );
+    identity["isActive"] = json!(true);
+    let one = format!("{base}/active_sessions/{nonce}");
+    assert_eq!(gateway.result(Method::GET, &one, "", 200).await, identity);
+    let others = format!("{{A}}/access/users/{}/active_sessions/{nonce}", bob.id);
+    assert_eq!(gateway.refusal(Method::GET, &others, "").await.0, 404, "not bob's");
+    gateway.clock.advance(86_400);
+    assert_eq!(
+        gateway.result(Method::GET, &format!("{base}/active_sessions"), "", 200).await,
+        json!([])
+    );
+    assert_eq!(gateway.result(Method::GET, &one, "", 200).await["isActive"], false);
+}
+
+/// Observed call 11.
+#[tokio::test]
+async fn revoking_a_person_ends_every_session() {
+    let gateway = Gateway::new().await;
+    let (ann, bob) =
+        (person(&gateway, "ann@example.com").await, person(&gateway, "bob@example.com").await);
+    let (first, second, other) =
+        (login(&gateway, &ann).await, login(&gateway, &ann).await, login(&gateway, &bob).await);
+    let path = "{A}/access/organizations/revoke_user";
+    let body = json!({"email": "Ann@example.com", "warp_session_reauth": true});
+    let result = gateway.result(Method::POST, &format!("{path}?devices=true"), body, 200).await;
+    assert_eq!(result, Value::Bool(true));
+    let refused = |session: &Session| gateway.live.revocations.refuses_session(session);
+    assert_eq!([refused(&first), refused(&second), refused(&other)], [true, true, false]);
+    let listed = format!("{{A}}/access/users/{}/active_sessions", ann.id);
+    assert_eq!(gateway.result(Method::GET, &listed, "", 200).await, json!([]));
+    assert!(gateway.store.session(&first.nonce).await.unwrap().is_none(), "durable");
+    assert!(gateway.store.session(&other.nonce).await.unwrap().is_some());
+    let log = gateway.get("{A}/access/logs/access_requests").await.1["result"].take();
+    assert_eq!(
+        (&log[0]["action"], &log[0]["user_email"]),
+        (&json!("revoke"), &json!("ann@example.com"))
+    );
+
+    let again = login(&gateway, &ann).await;
+    assert!(!refused(&again), "a new login is a new session");
+    for (body, status) in [
+        (json!({"email": "nobody@example.com"}), 404),
+        (json!({}), 400),
+        (json!({"email": "x"}), 400),
+    ] {
+        assert_eq!(gateway.refusal(Method::POST, path, body).await.0, status);
+    }
+    let by_id = json!({"user_uid": bob.id});
+    gateway.result(Method::POST, "{Z}/access/organizations/revoke_user", by_id, 200).await;
+    assert!(refused(&other));
+}
+
+#[tokio::test]
+async fn a_deleted_user_is_forgotten_and_logged_out() {
+    let gateway = Gateway::new().await;
+    let ann = person(&gateway, "ann@example.com").await;
+    let session = login(&gateway, &ann).await;
+    let path = format!("{{A}}/access/users/{}", ann.id);
+    assert_eq!(gateway.result(Method::DELETE, &path, "", 200).await, document(&ann));
+    assert_eq!(gateway.refusal(Method::GET, &path, "").await.0, 404);
+    assert!(gateway.live.revocations.refuses_session(&session));
+    assert_ne!(person(&gateway, "ann@example.com").await.id, ann.id, "who comes back is new");
+}
+
+#[tokio::test]
+async fn failed_logins_are_listed() {
+    let gateway = Gateway::new().await;
+    let ann = person(&gateway, "ann@example.com").await;
+    let ray = RayId::random();
+    let failed = AccessRecord {
+        ray_id: ray.clone(),
+        created_at: Timestamp(NOW),
+        action: Action::Login,
+        verdict: Verdict::Refused,
+        reason: "no policy admits".to_owned(),
+        app: None,
+        app_domain: "a.example.com".to_owned(),
+        user: None,
+        user_email: Some(ann.email.clone()),
+        service_token: None,
+        idp: None,
+        connection: "oidc".to_owned(),
+        ip_address: None,
+        country: None,
+        policy: None,
+        rule: String::new(),
+    };
+    let passed = AccessRecord { verdict: Verdict::Allowed, ..failed.clone() };
+    gateway.store.append_records(&[failed, passed]).await.unwrap();
+    let path = format!("{{A}}/access/users/{}/failed_logins", ann.id);
+    assert_eq!(
+        gateway.result(Method::GET, &path, "", 200).await,
+        json!([{"expiration": 0, "metadata": {"app_name": null, "aud": null, "datetime": STAMP, "ray_id": ray,
+                "reason": "no policy admits", "user_email": "ann@example.com", "user_uuid": ann.id}}])
+    );
+}
