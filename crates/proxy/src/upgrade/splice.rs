@@ -60,6 +60,7 @@ where
         }
     })
     .await;
+    drop(origin);
     let between = down.kept.is_empty() && down.frames.as_ref().is_some_and(Frames::is_between);
     if let (Some(cut), true, false) = (cut, between, down.ended) {
         say_goodbye(&mut client, cut).await;

@@ -165,11 +165,9 @@ impl Body for Answer {
             }
             Ok(Poll::Ready(Some(Err(error)))) => this.fail(BodyError::Http(error)),
             Ok(Poll::Ready(Some(Ok(mut frame)))) => {
-                if let Some(trailers) = frame.trailers_mut() {
-                    clean_trailers(trailers);
-                }
-                if this.body.is_end_stream() {
-                    this.finish();
+                let last = frame.trailers_mut().map(clean_trailers).is_some();
+                if last || this.body.is_end_stream() {
+                    this.finish(); // nobody polls again after this frame
                 }
                 Poll::Ready(Some(Ok(frame)))
             }

@@ -44,7 +44,7 @@ pub(super) struct Seat(Rc<Trunk>);
 
 /// Runs the HTTP library's tasks on this core.
 #[derive(Clone, Copy)]
-struct ThisCore;
+pub(super) struct ThisCore;
 
 impl<F: Future + 'static> Executor<F> for ThisCore {
     fn execute(&self, task: F) {

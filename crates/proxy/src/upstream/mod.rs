@@ -259,3 +259,6 @@ fn nobody_there(status: StatusCode, ray: &RayId) -> Response<ProxyBody> {
     crate::transform::clean_answer(answer.headers_mut(), ray);
     answer
 }
+
+#[cfg(test)]
+mod tests;

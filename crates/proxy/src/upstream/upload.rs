@@ -26,7 +26,14 @@ pub(super) struct Progress {
 /// The upload was ended; why stands in its [`Progress`] or its exchange.
 #[derive(Debug, thiserror::Error)]
 #[error("the request's body was cut off")]
-pub(super) struct CutOff;
+pub(super) struct CutOff(#[source] h2::Error);
+
+impl CutOff {
+    /// An HTTP/2 origin is told CANCEL: the request is not wanted any more (RFC 9113 §7).
+    fn new() -> Self {
+        Self(h2::Reason::CANCEL.into())
+    }
+}
 
 impl Upload {
     pub(super) fn new(body: ClientBody, exchange: &Rc<Exchange>) -> (Self, Rc<Progress>) {
@@ -60,7 +67,9 @@ impl Body for Upload {
         let this = self.get_mut();
         match this.exchange.attend_upload(cx) {
             Ok(()) => {}
-            Err(Cut::Idle | Cut::Revoked | Cut::Gone) => return Poll::Ready(Some(Err(CutOff))),
+            Err(Cut::Idle | Cut::Revoked | Cut::Gone) => {
+                return Poll::Ready(Some(Err(CutOff::new())));
+            }
         }
         let polled = Pin::new(&mut this.body).poll_frame(cx);
         if polled.is_ready() {
@@ -76,7 +85,7 @@ impl Body for Upload {
             Poll::Ready(Some(Ok(frame))) => Poll::Ready(Some(Ok(frame))),
             Poll::Ready(Some(Err(error))) => {
                 *this.progress.failed.borrow_mut() = Some(error);
-                Poll::Ready(Some(Err(CutOff)))
+                Poll::Ready(Some(Err(CutOff::new())))
             }
         }
     }
