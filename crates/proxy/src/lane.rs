@@ -37,8 +37,8 @@ pub(crate) struct Common {
     pub(crate) first_uses: FirstUses,
     /// True once the proxy is leaving.
     pub(crate) leaving: watch::Receiver<bool>,
-    /// Where plain requests are sent to.
-    pub(crate) https_port: u16,
+    /// The port of https as clients see it, if it is not the team domain's.
+    pub(crate) https_port: Option<u16>,
     /// How many lanes there are; limits for the whole process are shared out among them.
     pub(crate) lanes: usize,
 }

@@ -267,8 +267,14 @@ pub(crate) fn decide<'a>(asked: &Asked<'a, '_>) -> Result<Permit<'a>, Denial> {
             }
         }
     }
+    let spec = &asked.app.spec;
+    let sent = !matches!(service, Service::Absent);
     match asked.admit_token()? {
         Some(permit) => Ok(permit),
+        // access-protocol §3.1 row 8: a machine is told, not sent to log in.
+        None if sent && spec.service_auth_401_redirect && asked.app.has_service_auth() => {
+            Err(asked.forbidden(&machine, &service))
+        }
         None if asked.app.policies.could_admit(&machine) => Err(Denial::Login {
             token: service.valid().cloned(),
             invalid_token: matches!(service, Service::Refused { .. }),

@@ -59,13 +59,15 @@ fn location<B>(lane: &Lane, request: &Request<B>) -> Option<HeaderValue> {
     {
         return None;
     }
-    if !lane.world().snapshot.knows_host(&authority.host) {
+    let world = lane.world();
+    if !world.snapshot.knows_host(&authority.host) {
         return None;
     }
     let asked = request.uri().path_and_query()?;
     let path = CanonicalPath::of(asked.path()).ok()?;
     let query = asked.query().map(|query| format!("?{query}")).unwrap_or_default();
-    let port = Some(lane.common.https_port).filter(|port| *port != 443);
+    let team = world.snapshot.premises.team.authority().port;
+    let port = lane.common.https_port.or(team).filter(|port| *port != 443);
     let authority = Authority { host: authority.host, port };
     HeaderValue::try_from(format!("https://{authority}{path}{query}")).ok()
 }

@@ -435,8 +435,7 @@ fn members(notice: &Notice, told: &Told<'_>) -> serde_json::Value {
 }
 
 fn json(notice: &Notice, told: &Told<'_>) -> Response<ProxyBody> {
-    let body = body(members(notice, told).to_string(), told.wants);
-    let mut response = Response::new(body);
+    let mut response = Response::new(body(members(notice, told).to_string()));
     response.headers_mut().insert(CONTENT_TYPE, HeaderValue::from_static("application/json"));
     response
 }
@@ -446,7 +445,7 @@ fn page(notice: &Notice, told: &Told<'_>) -> Response<ProxyBody> {
     let data = data.then(|| members(notice, told).to_string());
     let team = &told.world.snapshot.organization.name;
     let page = Page { notice, team, ray: told.ray.as_str(), data };
-    let mut response = Response::new(body(page.text(), told.wants));
+    let mut response = Response::new(body(page.text()));
     let headers = response.headers_mut();
     headers.insert(CONTENT_TYPE, HeaderValue::from_static("text/html; charset=utf-8"));
     headers.insert(CONTENT_SECURITY_POLICY, SECURITY_POLICY.clone());
@@ -455,8 +454,8 @@ fn page(notice: &Notice, told: &Told<'_>) -> Response<ProxyBody> {
     response
 }
 
-fn body(text: String, wants: Wants) -> ProxyBody {
-    if wants.no_body { ProxyBody::Empty } else { ProxyBody::from(Bytes::from(text)) }
+fn body(text: String) -> ProxyBody {
+    ProxyBody::from(Bytes::from(text))
 }
 
 /// A refusal in the terms of gRPC: always 200, the status beside it (access-protocol §6.7).

@@ -67,7 +67,6 @@ pub fn start(
         bound.collect::<io::Result<Vec<Bound>>>()
     };
     let (mut https, mut http) = (bind(&settings.https)?, bind(&settings.http)?);
-    let first_port = https.first().map_or(443, |bound| bound.address.port());
     let (leaving, leaves) = watch::channel(false);
     let certificates = Arc::new(ArcSwap::from_pointee(Certificates::new(settings.certificates)));
     let common = Arc::new(Common {
@@ -81,7 +80,7 @@ pub fn start(
         meters,
         first_uses: FirstUses::default(),
         leaving: leaves,
-        https_port: settings.public_https_port.unwrap_or(first_port),
+        https_port: settings.public_https_port,
         lanes,
     });
     let mut cores = Vec::new();

@@ -52,7 +52,7 @@ pub(crate) async fn serve(
     if let Ok(value) = HeaderValue::from_str(ray.as_str()) {
         response.headers_mut().insert(RAY, value);
     }
-    response
+    if wants.no_body { head_only(response) } else { response }
 }
 
 /// One request and what it is judged by.
@@ -124,7 +124,9 @@ impl<'a> Scene<'a> {
             }
         }
         let team = self.world.snapshot.premises.team.authority().port;
-        let leads_here = |port| port == 443 || port == self.peer.port || Some(port) == team;
+        let public = self.lane.common.https_port;
+        let ours = [Some(443), Some(self.peer.port), team, public];
+        let leads_here = |port| ours.contains(&Some(port));
         !target.authority().port.is_none_or(leads_here)
     }
 
@@ -295,9 +297,8 @@ impl<'a> Scene<'a> {
         let run = errand::run(control, site, request, visitor, most, limits.control_time);
         match Box::pin(run).await {
             Ok(response) => {
-                let response = response.map(ProxyBody::from);
                 report.passed_on(self.lane, self.ray, target, response.status());
-                if self.wants.no_body { head_only(response) } else { response }
+                response.map(ProxyBody::from)
             }
             Err(not_run) => {
                 let seen = Seen { target: Some(target), source: Some(source), app: None };
@@ -350,12 +351,10 @@ fn no_content() -> Response<ProxyBody> {
     response
 }
 
-/// The head that a GET would have got.
+/// The head that a GET would have got. What comes from an origin has its own head already.
 fn head_only(response: Response<ProxyBody>) -> Response<ProxyBody> {
     let (mut head, body) = response.into_parts();
-    let length = http_body::Body::size_hint(&body).exact();
-    if let Some(length) = length.filter(|_| !head.headers.contains_key(CONTENT_LENGTH)) {
-        head.headers.insert(CONTENT_LENGTH, length.into());
-    }
+    let ProxyBody::Full(bytes) = body else { return Response::from_parts(head, body) };
+    head.headers.insert(CONTENT_LENGTH, bytes.len().into());
     Response::from_parts(head, ProxyBody::Empty)
 }

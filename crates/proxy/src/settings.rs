@@ -76,7 +76,7 @@ pub struct Settings {
     pub https: Vec<SocketAddr>,
     /// Where plain connections are accepted, to be sent to https.
     pub http: Vec<SocketAddr>,
-    /// The port of https as clients see it, for those redirects; `None` takes the first of `https`.
+    /// The port of https as clients see it, for those redirects; `None` takes the team domain's.
     pub public_https_port: Option<u16>,
     /// How many threads serve; at least one.
     pub cores: usize,

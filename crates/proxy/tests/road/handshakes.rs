@@ -125,9 +125,10 @@ async fn t24_no_early_data_is_offered() {
 
 #[tokio::test]
 async fn plain_http_is_sent_to_https() {
-    let town = Town::build(plan()).await;
+    let settings = Settings { public_https_port: Some(8443), ..Settings::default() };
+    let town = Town::build(Plan { settings, ..plan() }).await;
     let port = town.running.http_addrs()[0].port();
-    let https = town.port();
+    let https = 8443;
     for (request, status, location) in [
         (get(A).replace("GET /", "GET /x/../y?z"), 301, format!("https://{A}:{https}/y?z")),
         (

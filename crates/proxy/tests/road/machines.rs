@@ -18,6 +18,11 @@ async fn town(strict: bool) -> Town {
         .app(BOTH, &[service(), policy("allow", everyone())], json!({}))
         .app(SINGLE, &[service()], json!({"read_service_tokens_from_header": "Authorization"}))
         .app(LOUD, &[service()], json!({"service_auth_401_redirect": true}))
+        .app(
+            "mixed.example.com",
+            &[service(), policy("allow", everyone())],
+            json!({"service_auth_401_redirect": true}),
+        )
         .app("people.example.com", &[policy("allow", everyone())], json!({}));
     Town::build(plan).await
 }
@@ -60,6 +65,9 @@ async fn the_matrix_of_the_legacy_mode() {
             (200, false),
         ),
         (LOUD, String::new(), (401, false)),
+        ("mixed.example.com", String::new(), (302, false)),
+        ("mixed.example.com", pair(CLIENT_ID, WRONG), (401, false)),
+        ("mixed.example.com", good.clone(), (200, true)),
     ] {
         assert_eq!(ask(&town, host, &fields).await, want, "{host} {fields}");
     }

@@ -11,5 +11,6 @@ mod http2;
 mod leaving;
 mod machines;
 mod origin;
+mod tokens;
 mod town;
 mod wire;
