@@ -6,7 +6,7 @@ use crate::design::Frame;
 use crate::handoff::HandOff;
 use crate::journey::Journey;
 use crate::pages::{MovingPage, Response, page, redirect, with_cookie};
-use crate::secret::{Handle, sha256};
+use crate::secret::{Handle, same, sha256};
 use crate::texts;
 use crate::trouble::Trouble;
 use http::StatusCode;
@@ -14,7 +14,6 @@ use narthex_model::{CanonicalPath, Hostname, SameSite, Session};
 use narthex_snapshot::{App, Snapshot};
 use narthex_store::PendingKind;
 use narthex_token::{AppSession, Binding, PersonToken, cookie, set_cookie};
-use subtle::ConstantTimeEq as _;
 
 impl Portal {
     /// `GET /cdn-cgi/access/authorized` on an application's host.
@@ -61,9 +60,8 @@ impl Portal {
         let kept = kept.and_then(|body| serde_json::from_value::<HandOff>(body).ok());
         let hand_off = kept.ok_or_else(|| invalid(None))?;
         let state = sha256(query.get("state").unwrap_or("").as_bytes());
-        let sound = state.ct_eq(hand_off.state.as_slice());
         let here = hand_off.host == ask.visit.host.host;
-        if bool::from(sound) && here { Ok(hand_off) } else { Err(invalid(None)) }
+        if same(&state, &hand_off.state) && here { Ok(hand_off) } else { Err(invalid(None)) }
     }
 
     /// Mints the token and writes the cookies that carry it.

@@ -30,7 +30,7 @@ pub(crate) struct HandOff {
     /// Life of the token in seconds.
     pub(crate) life: i64,
     /// SHA-256 of the state that goes with the nonce: nobody can change it, and no key has to be kept for that.
-    pub(crate) state: Vec<u8>,
+    pub(crate) state: [u8; 32],
 }
 
 /// Seconds for which a nonce is good.
@@ -55,7 +55,7 @@ impl Portal {
             then: hosts,
             session: session.clone(),
             life,
-            state: Vec::new(),
+            state: [0; 32],
         };
         self.hand_on(ask.now, snapshot, journey, hand_off).await
     }
@@ -83,7 +83,7 @@ impl Portal {
             "redirectURL": journey.path.as_str(),
         });
         let state = URL_SAFE_NO_PAD.encode(state.to_string());
-        hand_off.state = sha256(state.as_bytes()).to_vec();
+        hand_off.state = sha256(state.as_bytes());
 
         let nonce = Handle::random();
         let body = serde_json::to_value(&hand_off).expect("a hand-off has only text keys");

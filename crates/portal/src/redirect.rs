@@ -35,7 +35,8 @@ impl ReturnPath {
             return Err(ForeignTarget);
         }
         let path = CanonicalPath::of(url.path()).map_err(|_| ForeignTarget)?;
-        if path.is_below("/cdn-cgi") || url.path().starts_with("//") {
+        let first = path.as_str().split('/').nth(1).unwrap_or("");
+        if first.eq_ignore_ascii_case("cdn-cgi") || url.path().starts_with("//") {
             return Err(ForeignTarget);
         }
         let query = url.query().map_or(String::new(), |query| format!("?{query}"));
@@ -138,6 +139,7 @@ mod tests {
             ("https://app.example.com/x?y", "/x?y"),
             ("https://APP.example.com:443/x", "/x"),
             ("/user@example.com", "/user@example.com"),
+            ("/cdn-cgix", "/cdn-cgix"),
         ] {
             let path = ReturnPath::parse(raw, &origin());
             assert_eq!(path.as_ref().map(ReturnPath::as_str), Ok(kept), "{raw}");
@@ -181,6 +183,7 @@ mod tests {
             "/cdn-cgi",
             "/x/../cdn-cgi/access/authorized",
             "/%63dn-cgi/access/logout",
+            "/CDN-cgi/x",
         ] {
             assert_eq!(ReturnPath::parse(raw, &origin()), Err(ForeignTarget), "{raw:?}");
         }

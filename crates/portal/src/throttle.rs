@@ -5,12 +5,12 @@ use std::collections::HashMap;
 use std::net::IpAddr;
 use std::sync::{Mutex, PoisonError};
 
-/// Lets each key through `burst` times at once and then once every `seconds`.
+/// Lets each key through `burst` times at once and then once every `millis` milliseconds.
 pub(crate) struct Throttle {
     burst: i64,
-    seconds: i64,
-    /// For each key the instant at which its bucket will be empty again.
-    empty_at: Mutex<HashMap<String, UnixSeconds>>,
+    millis: i64,
+    /// For each key the instant, in milliseconds, at which its bucket will be empty again.
+    empty_at: Mutex<HashMap<String, i64>>,
 }
 
 /// Keys remembered at once; when all of them are busy, new ones are turned away.
@@ -24,13 +24,14 @@ pub(crate) struct TooOften {
 }
 
 impl Throttle {
-    /// For logins: 60 at once, then one in two seconds.
+    /// For logins: 600 at once, then ten in a second. A whole office comes from one address on Monday morning; a flood
+    /// that writes a pending login with every request must not.
     pub(crate) fn of_logins() -> Self {
-        Self::new(60, 2)
+        Self::new(600, 100)
     }
 
-    fn new(burst: i64, seconds: i64) -> Self {
-        Self { burst, seconds, empty_at: Mutex::default() }
+    fn new(burst: i64, millis: i64) -> Self {
+        Self { burst, millis, empty_at: Mutex::default() }
     }
 
     /// Counts one try from the network of `ip`.
@@ -42,18 +43,19 @@ impl Throttle {
     }
 
     fn take(&self, key: String, now: UnixSeconds) -> Result<(), TooOften> {
+        let now = now.0.saturating_mul(1_000);
         let mut table = self.empty_at.lock().unwrap_or_else(PoisonError::into_inner);
         if table.len() >= MOST_KEYS && !table.contains_key(&key) {
             table.retain(|_, empty_at| *empty_at > now);
             if table.len() >= MOST_KEYS {
-                return Err(TooOften { retry_after: self.seconds });
+                return Err(TooOften { retry_after: 1 });
             }
         }
         let empty_at = table.entry(key).or_insert(now);
-        let filled = (*empty_at).max(now).plus(self.seconds);
-        let over = filled.since(now) - self.burst * self.seconds;
+        let filled = (*empty_at).max(now).saturating_add(self.millis);
+        let over = filled.saturating_sub(now) - self.burst * self.millis;
         if over > 0 {
-            return Err(TooOften { retry_after: over });
+            return Err(TooOften { retry_after: (over + 999) / 1_000 });
         }
         *empty_at = filled;
         Ok(())
@@ -77,7 +79,7 @@ mod tests {
 
     #[test]
     fn a_burst_then_a_steady_drip() {
-        let throttle = Throttle::new(3, 10);
+        let throttle = Throttle::new(3, 10_000);
         let at = |second| throttle.take("key".to_owned(), UnixSeconds(second));
         assert_eq!([at(100), at(100), at(101)], [Ok(()); 3]);
         assert_eq!(at(101), Err(TooOften { retry_after: 9 }));
@@ -90,7 +92,7 @@ mod tests {
 
     #[test]
     fn the_table_is_bounded() {
-        let throttle = Throttle::new(1, 60);
+        let throttle = Throttle::new(1, 60_000);
         let take = |key: usize, at| throttle.take(key.to_string(), UnixSeconds(at));
         assert!((0..MOST_KEYS).all(|key| take(key, 0).is_ok()));
         assert!(take(MOST_KEYS, 1).is_err(), "all keys are busy");
