@@ -63,6 +63,10 @@ impl Challenge<'_> {
         if self.lane.signatures.take() {
             location.push_str("&meta=");
             location.push_str(&self.world.snapshot.keys.mint(&self.meta(&session, back)));
+        } else {
+            // The login stays tied to this browser: a hash of somebody else's cookie would only spoil it.
+            location.push_str("&app_session_hash=");
+            location.push_str(&AppSession::hash(session.as_str()));
         }
         location.push_str("&redirect_url=");
         location.extend(byte_serialize(back.as_bytes()));
