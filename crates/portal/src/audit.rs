@@ -56,14 +56,27 @@ impl Portal {
     pub(crate) async fn record_failed_login(
         &self,
         ask: &Ask<'_>,
-        journey: &Journey,
+        journey: Option<&Journey>,
         idp: &IdentityProvider,
         email: Option<&EmailAddress>,
         reason: String,
     ) {
         let record = of_idp(blank(ask, Action::Login, Verdict::Refused, reason), idp);
         let record = AccessRecord { user_email: email.cloned(), ..record };
-        self.record(of_app(record, &journey.app)).await;
+        self.record(at(ask, record, journey.map(|journey| &*journey.app))).await;
+    }
+
+    /// Somebody logged in again, for no application in particular.
+    pub(crate) async fn record_refresh(
+        &self,
+        ask: &Ask<'_>,
+        idp: &IdentityProvider,
+        identity: &Identity,
+        verdict: Verdict,
+        reason: &str,
+    ) {
+        let record = of_idp(blank(ask, Action::Login, verdict, reason.to_owned()), idp);
+        self.record(at(ask, of_person(record, identity), None)).await;
     }
 
     /// Somebody logged out; `app` is where, or the team domain.
@@ -78,14 +91,9 @@ impl Portal {
             user: Some(identity.user_uuid),
             idp: Some(identity.idp.id),
             connection: identity.idp.kind.clone(),
-            app_domain: ask.visit.host.to_string(),
             ..of_person(record, identity)
         };
-        self.record(match app {
-            Some(app) => of_app(record, app),
-            None => record,
-        })
-        .await;
+        self.record(at(ask, record, app)).await;
     }
 }
 
@@ -112,6 +120,14 @@ fn blank(ask: &Ask<'_>, action: Action, verdict: Verdict, reason: String) -> Acc
 
 fn of_app(record: AccessRecord, app: &App) -> AccessRecord {
     AccessRecord { app: Some(app.id()), app_domain: app.domain().to_owned(), ..record }
+}
+
+/// Of the application, or else of the host that was asked.
+fn at(ask: &Ask<'_>, record: AccessRecord, app: Option<&App>) -> AccessRecord {
+    match app {
+        Some(app) => of_app(record, app),
+        None => AccessRecord { app_domain: ask.visit.host.to_string(), ..record },
+    }
 }
 
 fn of_idp(record: AccessRecord, idp: &IdentityProvider) -> AccessRecord {

@@ -5,13 +5,15 @@ use crate::Portal;
 use crate::ask::Ask;
 use crate::browser::is_browser;
 use crate::journey::Journey;
-use crate::login::{PendingLogin, allowed, callback_url};
+use crate::login::{Goal, PendingLogin, allowed, callback_url};
 use crate::pages::Response;
 use crate::secret::Handle;
 use crate::trouble::Trouble;
 use narthex_idp::CallbackParams;
+use narthex_model::{IdentityNonce, IdentityProvider, IdpId};
 use narthex_snapshot::Snapshot;
 use narthex_store::PendingKind;
+use std::sync::Arc;
 
 impl Portal {
     /// `GET /cdn-cgi/access/callback`.
@@ -27,11 +29,11 @@ impl Portal {
         let kept = self.store.take_pending(PendingKind::Login, &state.key(), ask.now).await?;
         let kept = kept.and_then(|body| serde_json::from_value::<PendingLogin>(body).ok());
         let pending = kept.ok_or(Trouble::LoginOver)?;
-        let journey = Journey::unpack(pending.journey, snapshot)?;
+        let purpose = Purpose::of(pending.goal, snapshot)?;
         if !is_browser(ask, &pending.browser) {
-            return Err(Trouble::InvalidSession { restart: Some(journey.url()) });
+            return Err(Trouble::InvalidSession { restart: purpose.restart() });
         }
-        let idp = allowed(snapshot, &journey, &pending.oidc.idp().to_string())?;
+        let idp = purpose.provider(snapshot, pending.oidc.idp())?;
         let owned = |name| query.get(name).map(str::to_owned);
         let answer = CallbackParams {
             code: owned("code"),
@@ -42,9 +44,49 @@ impl Portal {
         let asked = callback_url(snapshot);
         let vouched =
             self.providers.finish_oidc(&idp, &asked, &pending.oidc, &answer, ask.now).await;
-        match vouched {
-            Ok(assertion) => self.enter(ask, snapshot, &journey, &idp, assertion).await,
-            Err(error) => Err(self.provider_failed(ask, &journey, &idp, error).await),
+        match (vouched, &purpose) {
+            (Err(error), _) => Err(self.provider_failed(ask, purpose.journey(), &idp, error).await),
+            (Ok(assertion), Purpose::App(journey)) => {
+                self.enter(ask, snapshot, journey, &idp, assertion).await
+            }
+            (Ok(assertion), Purpose::Refresh(session)) => {
+                self.refreshed(ask, snapshot, session, &idp, assertion).await
+            }
+        }
+    }
+}
+
+/// A login's goal, as far as it still exists.
+enum Purpose {
+    App(Box<Journey>),
+    Refresh(IdentityNonce),
+}
+
+impl Purpose {
+    fn of(goal: Goal, snapshot: &Snapshot) -> Result<Self, Trouble> {
+        match goal {
+            Goal::App(packed) => Journey::unpack(packed, snapshot).map(Box::new).map(Self::App),
+            Goal::Refresh(session) => Ok(Self::Refresh(session)),
+        }
+    }
+
+    fn journey(&self) -> Option<&Journey> {
+        match self {
+            Self::App(journey) => Some(journey),
+            Self::Refresh(_) => None,
+        }
+    }
+
+    fn restart(&self) -> Option<String> {
+        self.journey().map(Journey::url)
+    }
+
+    /// The provider that was asked, if it may still answer.
+    fn provider(&self, snapshot: &Snapshot, id: IdpId) -> Result<Arc<IdentityProvider>, Trouble> {
+        let gone = || Trouble::InvalidSession { restart: self.restart() };
+        match self {
+            Self::App(journey) => allowed(snapshot, journey, &id.to_string()),
+            Self::Refresh(_) => snapshot.identity_provider(id).cloned().ok_or_else(gone),
         }
     }
 }

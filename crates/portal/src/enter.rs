@@ -15,9 +15,8 @@ use narthex_idp::{Assertion, IdpError};
 use narthex_model::{
     Geo, Identity, IdentityNonce, IdentityProvider, IdpReference, Session, Timestamp, UserId,
 };
-use narthex_policy::{Admission, Outcome, Person, Reason, Refusal};
+use narthex_policy::{Outcome, Person, Reason, Refusal};
 use narthex_snapshot::Snapshot;
-use narthex_token::{OrgToken, set_cookie};
 use url::Url;
 
 impl Portal {
@@ -68,50 +67,18 @@ impl Portal {
         };
         let user = self.store.user_for_login(&identity.email, &identity.name, ask.now).await?;
         identity.user_uuid = user.id;
-        let session = self.begin_session(ask, snapshot, journey, admission, identity).await?;
-
         let life = journey.app.session_seconds(Some(admission.policy));
-        let onwards = self.hand_off(ask, snapshot, journey, &session.nonce, life).await?;
-        let token = OrgToken {
-            aud: snapshot.organization.aud.clone(),
-            email: session.identity.email.clone(),
-            sub: session.identity.user_uuid,
-            account_id: session.identity.account_id.clone(),
-            identity_nonce: session.nonce.clone(),
-            iat: ask.now,
-            exp: session.expires_at,
-        };
-        let cookie = set_cookie::org_authorization(&snapshot.keys.mint(&token), session.expires_at);
-        self.record_entry(ask, journey, idp, &session.identity, &reason, "after logging in").await;
-        Ok(with_cookie(redirect(StatusCode::FOUND, &onwards), &cookie))
-    }
-
-    /// Begins a session; the one that this browser had before ends (security C9).
-    async fn begin_session(
-        &self,
-        ask: &Ask<'_>,
-        snapshot: &Snapshot,
-        journey: &Journey,
-        admission: Admission,
-        identity: Identity,
-    ) -> Result<Session, Trouble> {
         let expires_at = ask.now.plus(global_seconds(&snapshot.organization, &journey.app));
-        let life = journey.app.session_seconds(Some(admission.policy));
         let session = Session {
             nonce: IdentityNonce::random(),
             identity,
             expires_at,
             tokens_until: expires_at.max(ask.now.plus(life)),
         };
-        if self.live.revocations.refuses_session(&session) {
-            return Err(Trouble::JustRevoked { restart: journey.url() });
-        }
-        let before = self.global_session(ask, snapshot).await?;
-        self.keep_session(session.clone()).await?;
-        if let Some(before) = before {
-            self.end_session(&before.nonce, ask.now).await?;
-        }
-        Ok(session)
+        let cookie = self.begin_session(ask, snapshot, &session, journey.url()).await?;
+        let onwards = self.hand_off(ask, snapshot, journey, &session.nonce, life).await?;
+        self.record_entry(ask, journey, idp, &session.identity, &reason, "after logging in").await;
+        Ok(with_cookie(redirect(StatusCode::FOUND, &onwards), &cookie))
     }
 
     /// Tells somebody that the policies refuse that account, and why.
@@ -188,12 +155,12 @@ impl Portal {
     pub(crate) async fn provider_failed(
         &self,
         ask: &Ask<'_>,
-        journey: &Journey,
+        journey: Option<&Journey>,
         idp: &IdentityProvider,
         error: IdpError,
     ) -> Trouble {
         self.record_failed_login(ask, journey, idp, None, error.to_string()).await;
-        Trouble::Provider { error, restart: journey.url() }
+        Trouble::Provider { error, restart: journey.map(Journey::url) }
     }
 
     /// Records that a wrong code was typed for an address.
@@ -205,7 +172,7 @@ impl Portal {
         email: &narthex_model::EmailAddress,
     ) {
         let reason = "the login code was wrong".to_owned();
-        self.record_failed_login(ask, journey, idp, Some(email), reason).await;
+        self.record_failed_login(ask, Some(journey), idp, Some(email), reason).await;
     }
 }
 
@@ -218,7 +185,7 @@ fn decide(ask: &Ask<'_>, journey: &Journey, identity: &Identity) -> (Outcome, Re
 }
 
 /// What is known of a person now; the user's id is filled in when the person is admitted.
-fn identity(
+pub(crate) fn identity(
     ask: &Ask<'_>,
     snapshot: &Snapshot,
     idp: &IdentityProvider,

@@ -17,6 +17,7 @@ mod logout;
 mod pages;
 mod pin;
 mod redirect;
+mod refresh;
 mod routes;
 mod secret;
 mod sessions;

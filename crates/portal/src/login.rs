@@ -4,14 +4,14 @@ use crate::Portal;
 use crate::ask::Ask;
 use crate::browser::{Browser, Hidden, hidden, posted};
 use crate::design::Frame;
-use crate::journey::{APP_SESSION_HASH, Journey, Meta, Seen, host_of, read_meta};
+use crate::journey::{APP_SESSION_HASH, Journey, Meta, Packed, Seen, host_of, read_meta};
 use crate::pages::{LoginPage, ProviderButton, Response, page, redirect};
 use crate::secret::Handle;
 use crate::texts;
 use crate::trouble::Trouble;
 use http::{HeaderName, HeaderValue, StatusCode};
-use narthex_idp::PendingOidc;
-use narthex_model::{Hostname, IdentityProvider, IdpConfig, IdpId};
+use narthex_idp::{IdpError, PendingOidc};
+use narthex_model::{Hostname, IdentityNonce, IdentityProvider, IdpConfig, IdpId};
 use narthex_policy::Person;
 use narthex_snapshot::Snapshot;
 use narthex_store::PendingKind;
@@ -19,11 +19,19 @@ use serde::{Deserialize, Serialize};
 use std::sync::Arc;
 use url::Url;
 
+/// What a login at a provider is for.
+#[derive(Serialize, Deserialize)]
+pub(crate) enum Goal {
+    /// Getting into an application.
+    App(Packed),
+    /// Reading anew what the provider knows about the person of this session.
+    Refresh(IdentityNonce),
+}
+
 /// A login under way at a provider, kept under the state that its answer must carry.
 #[derive(Serialize, Deserialize)]
 pub(crate) struct PendingLogin {
-    /// Where it leads.
-    pub(crate) journey: crate::journey::Packed,
+    pub(crate) goal: Goal,
     /// SHA-256 of the browser's `CF_Session`.
     pub(crate) browser: [u8; 32],
     /// What the provider's answer is checked against.
@@ -91,7 +99,9 @@ impl Portal {
         let response = match ways.as_slice() {
             [] => return Err(Trouble::NoProvider),
             [only] if at_once && matches!(only.config, IdpConfig::Oidc(_)) => {
-                self.depart(ask, snapshot, journey, &browser, only, StatusCode::FOUND).await?
+                let goal = Goal::App(journey.pack());
+                let there = self.depart(ask, snapshot, goal, &browser, only).await;
+                self.departed(ask, journey, only, there).await?
             }
             some => {
                 let hidden = hidden(&browser, journey, meta, ask.now);
@@ -117,38 +127,71 @@ impl Portal {
         match &idp.config {
             IdpConfig::Oidc(_) => {
                 let (journey, browser) = (&posted.journey, &posted.browser);
-                self.depart(ask, snapshot, journey, browser, &idp, StatusCode::SEE_OTHER).await
+                let goal = Goal::App(journey.pack());
+                let there = self.depart(ask, snapshot, goal, browser, &idp).await;
+                self.departed(ask, journey, &idp, there).await.map(see_other)
             }
             IdpConfig::OneTimePin => self.send_code(ask, snapshot, &posted, &idp).await,
         }
     }
 
     /// Sends the browser to an OpenID Connect provider.
-    async fn depart(
+    ///
+    /// # Errors
+    /// `Stayed::Provider` when the provider cannot be asked, `Stayed::Here` for our own reasons.
+    pub(crate) async fn depart(
         &self,
         ask: &Ask<'_>,
         snapshot: &Snapshot,
-        journey: &Journey,
+        goal: Goal,
         browser: &Browser,
         idp: &IdentityProvider,
-        status: StatusCode,
-    ) -> Result<Response, Trouble> {
-        self.logins.count(ask.visit.ip, ask.now)?;
+    ) -> Result<Response, Stayed> {
+        self.logins.count(ask.visit.ip, ask.now).map_err(Trouble::from)?;
         let state = Handle::random();
-        let begun = self.providers.begin_oidc(idp, &callback_url(snapshot), state.as_str()).await;
-        let begun = match begun {
-            Ok(begun) => begun,
-            Err(error) => return Err(self.provider_failed(ask, journey, idp, error).await),
-        };
-        let pending = PendingLogin {
-            journey: journey.pack(),
-            browser: browser.handle().key(),
-            oidc: begun.pending,
-        };
+        let begun = self.providers.begin_oidc(idp, &callback_url(snapshot), state.as_str()).await?;
+        let pending = PendingLogin { goal, browser: browser.handle().key(), oidc: begun.pending };
         let body = serde_json::to_value(&pending).expect("a pending login has only text keys");
         let expires = ask.now.plus(PENDING_SECONDS);
-        self.store.put_pending(PendingKind::Login, &state.key(), &body, expires).await?;
-        Ok(redirect(status, begun.location.as_str()))
+        let kept = self.store.put_pending(PendingKind::Login, &state.key(), &body, expires).await;
+        kept.map_err(Trouble::from)?;
+        Ok(redirect(StatusCode::FOUND, begun.location.as_str()))
+    }
+
+    /// What becomes of a journey whose traveller was to leave for a provider.
+    async fn departed(
+        &self,
+        ask: &Ask<'_>,
+        journey: &Journey,
+        idp: &IdentityProvider,
+        there: Result<Response, Stayed>,
+    ) -> Result<Response, Trouble> {
+        match there {
+            Ok(response) => Ok(response),
+            Err(Stayed::Here(trouble)) => Err(trouble),
+            Err(Stayed::Provider(error)) => {
+                Err(self.provider_failed(ask, Some(journey), idp, error).await)
+            }
+        }
+    }
+}
+
+/// Why a browser was not sent to a provider.
+#[derive(Debug)]
+pub(crate) enum Stayed {
+    Provider(IdpError),
+    Here(Trouble),
+}
+
+impl From<IdpError> for Stayed {
+    fn from(error: IdpError) -> Self {
+        Self::Provider(error)
+    }
+}
+
+impl From<Trouble> for Stayed {
+    fn from(trouble: Trouble) -> Self {
+        Self::Here(trouble)
     }
 }
 

@@ -5,7 +5,7 @@
 use crate::Portal;
 use crate::ask::Ask;
 use crate::design::Frame;
-use crate::pages::{Notice, Response, page, redirect, with_cookie};
+use crate::pages::{Response, note, redirect, with_cookie};
 use crate::redirect::return_to;
 use crate::texts;
 use crate::trouble::Trouble;
@@ -30,7 +30,10 @@ impl Portal {
         }
         let response = match onwards {
             Ok(Some(url)) => redirect(StatusCode::FOUND, url.as_str()),
-            Ok(None) => goodbye(snapshot),
+            Ok(None) => {
+                let frame = Frame::of_team(snapshot);
+                note(&frame, texts::LOGGED_OUT, texts::LOGGED_OUT_WHY, Vec::new())
+            }
             Err(trouble) => trouble.answer(ask, &Frame::of_team(snapshot)),
         };
         let response = with_cookie(response, &set_cookie::remove_org_authorization());
@@ -105,17 +108,4 @@ fn removals(snapshot: &Snapshot, host: &Hostname) -> BTreeSet<String> {
         }
     }
     removals
-}
-
-fn goodbye(snapshot: &Snapshot) -> Response {
-    let frame = Frame::of_team(snapshot);
-    let notice = Notice {
-        frame: &frame,
-        title: texts::LOGGED_OUT.to_owned(),
-        lines: vec![texts::LOGGED_OUT_WHY.to_owned()],
-        facts: Vec::new(),
-        actions: Vec::new(),
-        trace: None,
-    };
-    page(StatusCode::OK, &frame, &notice)
 }

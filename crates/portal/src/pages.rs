@@ -78,6 +78,13 @@ pub(crate) struct MovingPage<'a> {
     pub(crate) location: &'a str,
 }
 
+/// A page with one thing to say and nothing to report.
+pub(crate) fn note(frame: &Frame, title: &str, line: &str, actions: Vec<Link>) -> Response {
+    let (title, lines) = (title.to_owned(), vec![line.to_owned()]);
+    let notice = Notice { frame, title, lines, facts: Vec::new(), actions, trace: None };
+    page(StatusCode::OK, frame, &notice)
+}
+
 /// The page with its headers.
 pub(crate) fn page(status: StatusCode, frame: &Frame, page: &impl Template) -> Response {
     let html = match page.render() {

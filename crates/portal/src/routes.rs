@@ -47,14 +47,15 @@ impl Portal {
             (["callback"], Read)                 => self.callback(ask, at).await,
             (["logout"], Read)                   => self.logout_team(ask, at).await,
             (["get-identity"], Read)             => self.get_identity(ask, at, Door::Team).await,
+            (["refresh-identity"], Read)         => self.refresh(ask, at).await,
             (["certs"], Read)                    => Ok(certs(ask, at)),
 
-            (["login", _] | ["callback" | "logout" | "get-identity" | "certs"], Post | Other)
+            (["login", _] | ["callback" | "logout" | "get-identity" | "refresh-identity" | "certs"], Post | Other)
                                                  => Err(Trouble::WrongMethod { allow: READ }),
             (["login", _, _] | ["login", _, _, "code"], Read | Other)
                                                  => Err(Trouble::WrongMethod { allow: POST }),
             (["login"], _)                       => Err(Trouble::UnknownApp),
-            (["refresh-identity" | "public-cert" | "cert_sign" | "saml-metadata"] | [_, "saml-metadata"] | ["sso", ..], _)
+            (["public-cert" | "cert_sign" | "saml-metadata"] | [_, "saml-metadata"] | ["sso", ..], _)
                                                  => Err(Trouble::NotYet),
             (_, _)                               => Err(Trouble::NotFound),
         }

@@ -2,10 +2,11 @@
 
 use crate::Portal;
 use crate::ask::Ask;
+use crate::trouble::Trouble;
 use narthex_model::{IdentityNonce, Organization, Session, UnixSeconds};
 use narthex_snapshot::{App, LONGEST_TOKEN_SECONDS, Snapshot};
 use narthex_store::StoreError;
-use narthex_token::cookie;
+use narthex_token::{OrgToken, cookie, set_cookie};
 use std::sync::Arc;
 
 impl Portal {
@@ -44,6 +45,39 @@ impl Portal {
         self.store.put_session(&session).await?;
         self.live.sessions.insert(session);
         Ok(())
+    }
+
+    /// Begins a session and returns the cookie that carries it; the one that this browser had before ends
+    /// (security C9).
+    ///
+    /// # Errors
+    /// `JustRevoked` when the person's sessions were revoked in this very moment.
+    pub(crate) async fn begin_session(
+        &self,
+        ask: &Ask<'_>,
+        snapshot: &Snapshot,
+        session: &Session,
+        restart: String,
+    ) -> Result<String, Trouble> {
+        if self.live.revocations.refuses_session(session) {
+            return Err(Trouble::JustRevoked { restart });
+        }
+        let before = self.global_session(ask, snapshot).await?;
+        self.keep_session(session.clone()).await?;
+        if let Some(before) = before {
+            self.end_session(&before.nonce, ask.now).await?;
+        }
+        let token = OrgToken {
+            aud: snapshot.organization.aud.clone(),
+            email: session.identity.email.clone(),
+            sub: session.identity.user_uuid,
+            account_id: session.identity.account_id.clone(),
+            identity_nonce: session.nonce.clone(),
+            iat: ask.now,
+            exp: session.expires_at,
+        };
+        let jwt = snapshot.keys.mint(&token);
+        Ok(set_cookie::org_authorization(&jwt, session.expires_at))
     }
 
     /// Ends a session: nothing issued under it is accepted from now on.

@@ -96,6 +96,14 @@ pub(crate) const LAUNCHER_NOBODY: &str =
 pub(crate) const LAUNCHER_SOMEBODY: &str =
     "Go to the address of an application; you need not log in again.";
 
+pub(crate) const REFRESHED: &str = "You have logged in again";
+pub(crate) const REFRESHED_WHY: &str = "What your identity provider says about you has been read anew. Applications learn of it with your next visit.";
+pub(crate) const REFRESH_BY_CODE: &str = "There is nothing to read anew";
+pub(crate) const REFRESH_BY_CODE_WHY: &str =
+    "You logged in with a code by e-mail. To begin a new session, log out and log in again.";
+pub(crate) const OTHER_ACCOUNT_CAME: &str = "That is another account";
+pub(crate) const OTHER_ACCOUNT_WHY: &str = "Your identity provider answered for somebody else. Your session was left as it is; to change accounts, log out first.";
+
 /// access-protocol §3.4.
 pub(crate) fn log_in_to(app: &str) -> String {
     format!("Log in to {app}")

@@ -33,11 +33,13 @@ pub(crate) enum Trouble {
     /// Nobody can log in, because there is no way to.
     NoProvider,
     /// The provider said no, or something we do not understand.
-    Provider { error: IdpError, restart: String },
+    Provider { error: IdpError, restart: Option<String> },
     /// Too many tries.
     TooOften { seconds: u64 },
     /// The person's sessions were revoked in this very moment.
     JustRevoked { restart: String },
+    /// Somebody else came back from the provider than the person whose session was to be renewed.
+    OtherAccount,
     /// The store does not answer.
     Unavailable(StoreError),
     /// Nothing here.
@@ -155,7 +157,7 @@ impl Trouble {
             Self::NoProvider => Words::of(S::FORBIDDEN, texts::NO_PROVIDER, texts::NO_PROVIDER_WHY),
             Self::Provider { error, restart } => {
                 let (status, title, line) = provider_words(&error);
-                Words::of(status, title, line).link(Some(restart), texts::TRY_AGAIN)
+                Words::of(status, title, line).link(restart, texts::TRY_AGAIN)
             }
             Self::TooOften { seconds } => {
                 Words::of(S::TOO_MANY_REQUESTS, texts::TOO_OFTEN, &texts::wait(seconds))
@@ -163,6 +165,9 @@ impl Trouble {
             Self::JustRevoked { restart } => {
                 Words::of(S::SERVICE_UNAVAILABLE, texts::JUST_REVOKED, texts::JUST_REVOKED_WHY)
                     .link(Some(restart), texts::TRY_AGAIN)
+            }
+            Self::OtherAccount => {
+                Words::of(S::FORBIDDEN, texts::OTHER_ACCOUNT_CAME, texts::OTHER_ACCOUNT_WHY)
             }
             Self::Unavailable(_) => {
                 Words::of(S::SERVICE_UNAVAILABLE, texts::UNAVAILABLE, texts::UNAVAILABLE_WHY)
@@ -192,6 +197,7 @@ impl Trouble {
             | Self::LoginOver
             | Self::TooOften { .. }
             | Self::JustRevoked { .. }
+            | Self::OtherAccount
             | Self::NotFound
             | Self::NotYet
             | Self::WrongMethod { .. } => {}
@@ -214,6 +220,7 @@ impl Trouble {
             | Self::LoginOver
             | Self::Loop { .. }
             | Self::NoProvider
+            | Self::OtherAccount
             | Self::NotFound
             | Self::NotYet
             | Self::WrongMethod { .. } => None,

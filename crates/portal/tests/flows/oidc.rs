@@ -264,3 +264,49 @@ async fn a_provider_that_is_gone_leaves_a_way_back() {
     assert_eq!(house.records().len(), 1);
     let [] = &house.outbox.list()[..] else { panic!("no mail") };
 }
+
+#[tokio::test]
+async fn an_identity_is_read_anew_on_demand() {
+    let provider = Provider::start().await;
+    let mut house = house(&provider).await;
+    let at = "https://auth.example.com/cdn-cgi/access/refresh-identity";
+    let mut browser = Browser::new();
+    assert_eq!(browser.get(&house, at).await.location(), "/", "nobody is logged in");
+    let there = choose(&house, &mut browser).await;
+    let claims = json!({"email": ANN, "groups": ["staff"]});
+    browser.get(&house, &provider.log_in(there.location(), claims)).await;
+    let first = house.open_org_token(browser.cookie(TEAM, "CF_Authorization").unwrap());
+    house.clock.advance(3_600);
+    house.records();
+
+    let there = browser.get(&house, at).await;
+    let claims = json!({"email": ANN, "sub": "somebody else", "iat": house.now().0});
+    let page = browser.get(&house, &provider.log_in(there.location(), claims)).await;
+    assert_eq!(
+        (page.status, page.heading().as_str()),
+        (StatusCode::FORBIDDEN, "That is another account")
+    );
+    assert!(house.live.sessions.get(&first).is_some(), "left as it was");
+
+    let there = browser.get(&house, at).await;
+    let url = provider.log_in(there.location(), again(&house));
+    let page = Browser::new().get(&house, &url).await;
+    assert_eq!(page.heading(), INVALID, "another browser");
+    let there = browser.get(&house, at).await;
+    let url = provider.log_in(there.location(), again(&house));
+    let back = browser.get(&house, &url).await;
+    assert_eq!(back.location(), format!("{at}?success=true"), "{}", back.body);
+    assert_eq!(browser.get(&house, back.location()).await.heading(), "You have logged in again");
+    let second = house.open_org_token(browser.cookie(TEAM, "CF_Authorization").unwrap());
+    let session = house.live.sessions.get(&second).unwrap();
+    assert_eq!(session.identity.groups.len(), 2);
+    assert_eq!(session.expires_at.since(house.now()), 86_400, "the clock starts anew");
+    assert!(house.live.sessions.get(&first).is_none(), "and the old session is over");
+    let verdicts: Vec<_> = house.records().iter().map(|r| (r.action, r.verdict)).collect();
+    assert_eq!(verdicts, [(Action::Login, Verdict::Refused), (Action::Login, Verdict::Allowed)]);
+
+    let mut by_mail = Browser::new();
+    let url = by_mail.visit(&house, "wiki", "app.example.com", "/");
+    by_mail.log_in(&house, &url, "bea@example.com").await;
+    assert_eq!(by_mail.get(&house, at).await.heading(), "There is nothing to read anew");
+}
