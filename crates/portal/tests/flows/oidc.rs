@@ -288,6 +288,9 @@ async fn an_identity_is_read_anew_on_demand() {
     );
     assert!(house.live.sessions.get(&first).is_some(), "left as it was");
 
+    let again =
+        |house: &House| json!({"email": ANN, "groups": ["staff", "admins"], "iat": house.now().0});
+
     let there = browser.get(&house, at).await;
     let url = provider.log_in(there.location(), again(&house));
     let page = Browser::new().get(&house, &url).await;
