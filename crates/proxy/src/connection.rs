@@ -86,7 +86,7 @@ async fn answer(
     peer: Rc<Peer>,
     request: Request<Incoming>,
 ) -> Result<Response<Sending>, Infallible> {
-    let busy = Busy::new(&peer);
+    let busy = Busy::with_request(&peer);
     let response = serve(&lane, &peer, request).await;
     Ok(response.map(|body| Sending { body, _busy: busy }))
 }
@@ -112,7 +112,9 @@ async fn serve_http1(lane: Rc<Lane>, peer: Rc<Peer>, mut stream: Stream) {
                 stream = parts.io.into_inner();
                 let nothing_read = parts.read_buf.is_empty();
                 stream.unread(parts.read_buf);
-                if nothing_read && !watch.park(&stream).await {
+                if !nothing_read {
+                    watch.a_head_has_begun();
+                } else if !watch.park(&stream).await {
                     drop(tokio::time::timeout(GOODBYE, stream.shutdown()).await);
                     return;
                 }
@@ -260,6 +262,11 @@ impl Watch {
         }
         self.head_for += self.tick;
         if self.head_for >= self.lane.common.limits.head_time { Look::Close } else { Look::Fine }
+    }
+
+    /// Part of the next head came with the last request: its time runs, though nothing more may come.
+    fn a_head_has_begun(&mut self) {
+        self.head_for = self.head_for.max(self.tick);
     }
 
     /// Waits until a quiet connection brings something. `false` when it is to be closed.

@@ -54,13 +54,19 @@ impl Peer {
     }
 }
 
-/// A request under way; dropped with the answer's body.
+/// Something under way on a connection: a request until its answer's body is dropped, or a stream that it became.
 pub(crate) struct Busy(Rc<Peer>);
 
 impl Busy {
-    pub(crate) fn new(peer: &Rc<Peer>) -> Self {
-        peer.under_way.set(peer.under_way.get() + 1);
+    /// A request has come.
+    pub(crate) fn with_request(peer: &Rc<Peer>) -> Self {
         peer.requests.set(peer.requests.get() + 1);
+        Self::with_stream(peer)
+    }
+
+    /// A request becomes a stream that outlives its answer.
+    pub(crate) fn with_stream(peer: &Rc<Peer>) -> Self {
+        peer.under_way.set(peer.under_way.get() + 1);
         Self(Rc::clone(peer))
     }
 }

@@ -4,7 +4,7 @@ use crate::body::{ClientBody, ProxyBody};
 use crate::credentials::Presented;
 use crate::errand;
 use crate::lane::Lane;
-use crate::peer::Peer;
+use crate::peer::{Busy, Peer};
 use crate::permit::{Asked, Denial, Permit, admit_unmatched, decide};
 use crate::refuse::{Refusal, Told};
 use crate::report::{self, Report};
@@ -32,7 +32,7 @@ const RAY: HeaderName = HeaderName::from_static("cf-ray");
 /// Answers one request. Whatever happens, there is an answer with a Ray ID.
 pub(crate) async fn serve(
     lane: &Rc<Lane>,
-    peer: &Peer,
+    peer: &Rc<Peer>,
     request: Request<Incoming>,
 ) -> Response<ProxyBody> {
     let began = Instant::now();
@@ -59,7 +59,7 @@ pub(crate) async fn serve(
 struct Scene<'a> {
     lane: &'a Rc<Lane>,
     world: &'a World,
-    peer: &'a Peer,
+    peer: &'a Rc<Peer>,
     ray: &'a RayId,
     now: UnixSeconds,
     wants: Wants,
@@ -155,7 +155,7 @@ impl<'a> Scene<'a> {
             let metadata = discovery::metadata(self.lane, self.world, app, target, self.now);
             return metadata.unwrap_or_else(|| self.refuse(&Refusal::Busy, seen, report));
         }
-        let permit = match self.permit(app, &head, source) {
+        let mut permit = match self.permit(app, &head, source) {
             Ok(Some(permit)) => permit,
             Ok(None) => return preflight_answer(app, &head),
             Err(refusal) => return self.refuse(&refusal, seen, report),
@@ -165,6 +165,9 @@ impl<'a> Scene<'a> {
         permit.count(self.now);
         if discovery::is_token_check(target) {
             return Response::new(ProxyBody::Empty);
+        }
+        if target.is_websocket_over_http2() {
+            permit.keep_busy(Busy::with_stream(self.peer));
         }
         let cookie = self.cookie_for_machine(&permit, target, &head);
         match self.forward(permit, head, body, target).await {
@@ -215,9 +218,12 @@ impl<'a> Scene<'a> {
         report: &mut Report<'a>,
     ) -> Response<ProxyBody> {
         let seen = Seen { target: Some(target), source: Some(&source), app: None };
-        let Some(permit) = admit_unmatched(self.lane, self.world, target, source) else {
+        let Some(mut permit) = admit_unmatched(self.lane, self.world, target, source) else {
             return self.refuse(&Refusal::Unmatched, seen, report);
         };
+        if target.is_websocket_over_http2() {
+            permit.keep_busy(Busy::with_stream(self.peer));
+        }
         report.admitted(self.lane, &permit);
         match self.forward(permit, head, body, target).await {
             Ok(response) => {

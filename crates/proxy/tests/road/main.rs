@@ -5,6 +5,7 @@
 #![expect(clippy::unwrap_used, reason = "what fails here fails a test")]
 
 mod decisions;
+mod frames;
 mod framing;
 mod handshakes;
 mod http2;
