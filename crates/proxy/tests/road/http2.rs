@@ -5,6 +5,7 @@ use crate::wire::{client_config, connect};
 use bytes::Bytes;
 use http::{HeaderMap, Method, Request, Version};
 use serde_json::json;
+use std::time::Duration;
 
 const A: &str = "a.example.com";
 const B: &str = "b.example.com";
@@ -128,4 +129,53 @@ async fn n01_rapid_resets_end_the_connection_and_nobody_else() {
     assert!(ended || town.origin.seen().len() < 20_000);
     let other = self::sender(&town, A).await;
     assert_eq!(ask(&other, get("https://a.example.com/").body(()).unwrap()).await.unwrap().0, 200);
+}
+
+/// A masked binary frame (RFC 6455 §5.2) with a mask of zeros, and how it comes back: byte for byte.
+fn websocket_frame(payload: &[u8]) -> Vec<u8> {
+    let length = u16::try_from(payload.len()).unwrap().to_be_bytes();
+    [&[0x82, 0xfe], &length[..], &[0; 4], payload].concat()
+}
+
+#[tokio::test]
+async fn w05_a_websocket_over_http_2_outlives_quiet_times_and_ends_with_its_session() {
+    let limits = narthex_proxy::Limits {
+        head_time: Duration::from_millis(200),
+        keep_alive: Duration::from_millis(200),
+        ..narthex_proxy::Limits::default()
+    };
+    let settings = narthex_proxy::Settings { limits, ..narthex_proxy::Settings::default() };
+    let plan = Plan { settings, ..Plan::default() };
+    let town = Town::build(plan.app(B, &[policy("allow", everyone())], json!({}))).await;
+    let token = town.log_in("a@b.test", B);
+    let sender = sender(&town, B).await;
+    let request = get("https://b.example.com/ws").method(Method::CONNECT);
+    let request = request.extension(h2::ext::Protocol::from_static("websocket"));
+    let request = request.header("sec-websocket-version", "13");
+    let request = request.header("cookie", format!("CF_Authorization={token}")).body(()).unwrap();
+    let mut ready = sender.clone().ready().await.unwrap();
+    let (answer, mut up) = ready.send_request(request, false).unwrap();
+    let answer = answer.await.unwrap();
+    assert_eq!(answer.status(), 200);
+    assert_eq!(town.origin.seen()[0].fields("cf-access-jwt-assertion"), [token.as_str()]);
+    let mut down = answer.into_body();
+    let frame = websocket_frame(&vec![7; 20_000]);
+    for _ in 0..3 {
+        // Quiet for longer than a connection without requests is kept; then more than one may bring while idle.
+        let quiet = Duration::from_millis(500);
+        let _elapsed = tokio::time::timeout(quiet, std::future::pending::<()>()).await;
+        up.send_data(frame.clone().into(), false).unwrap();
+        let mut echoed = 0;
+        while echoed < frame.len() {
+            let piece = down.data().await.expect("the stream goes on").unwrap();
+            down.flow_control().release_capacity(piece.len()).unwrap();
+            echoed += piece.len();
+        }
+    }
+    let opened = town.keys.open_any_app(&token, crate::town::NOW).unwrap();
+    let narthex_token::AppToken::Person(person) = opened else { panic!("a person's") };
+    let until = crate::town::NOW.plus(86_400);
+    town.live.revocations.end_session(&person.identity_nonce, until);
+    let ended = async { while let Some(Ok(_)) = down.data().await {} };
+    tokio::time::timeout(Duration::from_secs(20), ended).await.expect("closed with the session");
 }

@@ -85,6 +85,19 @@ async fn serve(mut tcp: TcpStream, book: Arc<Mutex<Vec<Seen>>>, gate: Arc<Notify
             (false, Some(length)) => exactly(&mut tcp, &mut buffer, length).await?,
             (false, None) => Vec::new(),
         };
+        if let Some(key) = seen.fields("sec-websocket-key").first() {
+            let answer = format!(
+                "HTTP/1.1 101 Switching Protocols\r\nconnection: upgrade\r\nupgrade: websocket\r\n\
+                 sec-websocket-accept: {}\r\n\r\n",
+                accept(key)
+            );
+            book.lock().unwrap().push(seen);
+            tcp.write_all(answer.as_bytes()).await.ok()?;
+            tcp.write_all(&buffer).await.ok()?;
+            let (mut read, mut write) = tcp.split();
+            tokio::io::copy(&mut read, &mut write).await.ok()?; // an echo, frame or not
+            return None;
+        }
         let head_only = seen.line().starts_with("HEAD ");
         let slow = seen.line().contains("/slow");
         book.lock().unwrap().push(Seen { body, ..seen });
@@ -97,6 +110,15 @@ async fn serve(mut tcp: TcpStream, book: Arc<Mutex<Vec<Seen>>>, gate: Arc<Notify
             tcp.write_all(b"ok").await.ok()?;
         }
     }
+}
+
+/// What proves that a WebSocket was understood (RFC 6455 §4.2.2).
+fn accept(key: &str) -> String {
+    use aws_lc_rs::digest::{SHA1_FOR_LEGACY_USE_ONLY, digest};
+    use base64::Engine;
+    let text = format!("{key}258EAFA5-E914-47DA-95CA-C5AB0DC85B11");
+    let digest = digest(&SHA1_FOR_LEGACY_USE_ONLY, text.as_bytes());
+    base64::engine::general_purpose::STANDARD.encode(digest)
 }
 
 async fn more(tcp: &mut TcpStream, buffer: &mut Vec<u8>) -> Option<()> {
