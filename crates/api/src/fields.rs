@@ -160,7 +160,7 @@ impl Fields {
             Some(Value::Bool(true) | Value::Number(_)) => true,
         };
         if on {
-            return Err(self.refuse(name, format!("{what} is not supported yet; leave {name} out")));
+            return Err(self.refuse(name, format!("not supported yet: {what}; leave {name} out")));
         }
         Ok(())
     }

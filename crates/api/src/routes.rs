@@ -66,6 +66,10 @@ impl Route {
         Self { method: None, path, duty: Duty::NotBuilt(what) }
     }
 
+    const fn later_on(method: Method, path: &'static str, what: &'static str) -> Self {
+        Self { method: Some(method), path, duty: Duty::NotBuilt(what) }
+    }
+
     /// The permission and the function.
     ///
     /// # Errors
@@ -161,6 +165,8 @@ static ROUTES: &[Route] = &[
     Route::on(POST,   "{A}/access/keys/rotate", Write(Keys), run!(keys::rotate)),
 
     Route::on(GET,    "{A}/access/users", Read(Users), run!(users::list)),
+    Route::later_on(POST, "{A}/access/users", "users made ahead of their first login"),
+    Route::later_on(PUT, "{A}/access/users/{id}", "changes of users"),
     Route::on(GET,    "{A}/access/users/{id}", Read(Users), run!(users::get)),
     Route::on(DELETE, "{A}/access/users/{id}", Write(Users), run!(users::delete)),
     Route::on(GET,    "{A}/access/users/{id}/active_sessions", Read(Users), run!(users::sessions)),
@@ -178,7 +184,10 @@ static ROUTES: &[Route] = &[
     Route::later("{A}/access/bookmarks/*", "bookmarks"),
     Route::later("{A}/access/gateway_ca/*", "account-wide SSH CAs"),
     Route::later("{A}/cfd_tunnel/*", "tunnels"),
-    Route::later("{A}/devices/*", "devices"),
+    Route::later("{A}/devices/physical-devices/*", "devices"),
+    Route::later("{A}/devices/posture/*", "device posture rules"),
+    Route::later("{A}/devices/registrations", "devices"),
+    Route::later("{A}/devices/registrations/{id}", "devices"),
     Route::later("{A}/gateway/lists/*", "lists"),
     Route::later("{A}/infrastructure/*", "infrastructure targets"),
     Route::later("{A}/mtls_certificates/*", "account client certificates"),
