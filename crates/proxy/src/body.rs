@@ -48,6 +48,7 @@ pub(crate) enum ClientBody {
 pub(crate) struct Arriving {
     body: Incoming,
     received: u64,
+    hurried: bool,
     /// Made when the client first keeps us waiting; most bodies never need one.
     pace: Option<Pace>,
 }
@@ -63,7 +64,15 @@ impl ClientBody {
         if body.is_end_stream() {
             return Self::Empty;
         }
-        Self::Incoming(Arriving { body, received: 0, pace: None })
+        Self::Incoming(Arriving { body, received: 0, hurried: true, pace: None })
+    }
+
+    /// Lifts the minimum rate, for calls that stay open and say something now and then.
+    pub(crate) fn unhurried(self) -> Self {
+        match self {
+            Self::Empty => Self::Empty,
+            Self::Incoming(arriving) => Self::Incoming(Arriving { hurried: false, ..arriving }),
+        }
     }
 }
 
@@ -108,6 +117,7 @@ impl Arriving {
                 }
                 Poll::Ready(Some(Err(error))) => return Poll::Ready(Some(Err(error.into()))),
                 Poll::Ready(None) => return Poll::Ready(None),
+                Poll::Pending if !self.hurried => return Poll::Pending,
                 Poll::Pending => {
                     ready!(self.poll_too_slow(cx));
                     return Poll::Ready(Some(Err(BodyError::TooSlow)));

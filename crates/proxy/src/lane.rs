@@ -14,7 +14,7 @@ use crate::slots::Slots;
 use crate::source::TrustedProxies;
 use crate::tls::Certificates;
 use crate::traffic::Traffic;
-use crate::upstream::Upstreams;
+use crate::upstream::{Tally, Upstreams};
 use crate::world::World;
 use arc_swap::ArcSwap;
 use narthex_model::Clock;
@@ -80,7 +80,10 @@ impl Lane {
             bearers: Bearers::new(share(limits.tokens)),
             machines: Machines::default(),
             traffic: Traffic::default(),
-            upstreams: Upstreams::start(common.live.revocations.watch()),
+            upstreams: Upstreams::start(
+                common.live.revocations.watch(),
+                Tally { meters: Arc::clone(&common.meters), lane: index },
+            ),
             recorder,
             rays: Rays::new(),
             slots,

@@ -89,6 +89,10 @@ meters! {
     control_busy,
     /// Requests that an origin failed to answer.
     upstream_failures,
+    /// Requests that were sent to an origin a second time.
+    upstream_retries,
+    /// Answers in which an origin spoke in the gateway's name, and that was removed.
+    impostors,
     /// Requests during which the gateway itself failed.
     panics,
     /// Decisions taken from a connection's memo.

@@ -41,7 +41,7 @@ pub(crate) struct Introduction<'a> {
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Hop<'a> {
     /// Host as the client asked for it, canonical, with its port if one was sent.
-    pub(crate) host: &'a str,
+    pub(crate) host: &'a HeaderValue,
     /// Address of the visitor.
     pub(crate) client: IpAddr,
     /// Address of the trusted proxy that told us about the visitor; none when the visitor came by itself.
@@ -84,11 +84,11 @@ pub(crate) fn clean_request(
     let client = hop.client.to_canonical().to_string();
     add(FORWARDED_FOR, chain.as_deref().unwrap_or(&client));
     add(CONNECTING_IP, &client);
-    add(FORWARDED_HOST, hop.host);
     add(RAY, hop.ray.as_str());
     if let Some(country) = hop.country {
         add(COUNTRY, country.as_str());
     }
+    headers.insert(FORWARDED_HOST, hop.host.clone());
     headers.insert(FORWARDED_PROTO, HeaderValue::from_static("https"));
     headers.insert(VISITOR, HeaderValue::from_static(r#"{"scheme":"https"}"#));
     Ok(())
@@ -114,7 +114,7 @@ mod tests {
     fn clean(headers: &mut HeaderMap, who: &Introduction<'_>, through: Option<&str>) {
         let ray: RayId = "0123456789abcdef".to_owned().try_into().unwrap();
         let hop = Hop {
-            host: "app.example.com:8443",
+            host: &HeaderValue::from_static("app.example.com:8443"),
             client: "::ffff:203.0.113.9".parse().unwrap(),
             through: through.map(|proxy| proxy.parse().unwrap()),
             country: None,

@@ -1,5 +1,6 @@
 //! An origin's answer on its way back: judged, cleaned, and streamed as it comes.
 
+use super::Tally;
 use super::carrier::Carrier;
 use super::error::UpstreamError;
 use super::h1;
@@ -71,6 +72,7 @@ pub(super) fn pass_on(
     mut arrived: Arrived,
     watch: Watch,
     ray: &RayId,
+    tally: &Tally,
 ) -> Result<Response<ProxyBody>, UpstreamError> {
     if answer.status() == StatusCode::SWITCHING_PROTOCOLS {
         return Err(UpstreamError::bad_answer("it switches protocols without being asked"));
@@ -91,9 +93,9 @@ pub(super) fn pass_on(
     if parts.status == StatusCode::NO_CONTENT {
         passed.headers_mut().remove(CONTENT_LENGTH);
     }
-    let removed = clean_answer(passed.headers_mut(), ray);
-    if removed > 0 {
-        arrived.road.note_removed(removed);
+    if clean_answer(passed.headers_mut(), ray) > 0 {
+        tally.lane().impostors.add();
+        arrived.road.warn_of_impostor();
     }
     watch.allow(if is_stream(passed.headers()) { STREAM_IDLE } else { IDLE });
     let mut answer = Answer { body, watch, arrived: Some(arrived) };
@@ -117,8 +119,8 @@ fn keeps_alive(answer: &Response<Incoming>) -> bool {
     answer.version() == Version::HTTP_11 && !answer.headers().get_all(CONNECTION).iter().any(close)
 }
 
-/// Streams that may be silent for long: server-sent events and gRPC.
-fn is_stream(headers: &HeaderMap) -> bool {
+/// Whether a message of this type may be silent for long: server-sent events and gRPC.
+pub(super) fn is_stream(headers: &HeaderMap) -> bool {
     let kind = headers.get(CONTENT_TYPE).map_or(&b""[..], HeaderValue::as_bytes);
     ["text/event-stream", "application/grpc"].iter().any(|stream| {
         kind.get(..stream.len()).is_some_and(|head| head.eq_ignore_ascii_case(stream.as_bytes()))

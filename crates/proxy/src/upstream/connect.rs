@@ -73,11 +73,6 @@ impl Dialer {
         Some(Self { shown: service.to_string(), way, request: request.clone(), timeout })
     }
 
-    /// The service as configured, for error texts.
-    pub(super) fn shown(&self) -> &str {
-        &self.shown
-    }
-
     /// Opens a connection that speaks HTTP/1.1, or HTTP/2 when `wanted` and the origin agrees; without TLS both
     /// sides know (RFC 9113 §3.3).
     ///
@@ -85,7 +80,6 @@ impl Dialer {
     /// One variant for each step that can fail; never a fall back to less security (checklist T31).
     pub(super) async fn open(&self, wanted: Speech) -> Result<(Wire, Speech), UpstreamError> {
         let deadline = Instant::now() + self.timeout;
-        let late = || UpstreamError::Timeout { step: Step::Connect, limit: self.timeout };
         let opening = async {
             match &self.way {
                 Way::Unix(path) => {
@@ -102,7 +96,7 @@ impl Dialer {
                 }
             }
         };
-        timeout_at(deadline, opening).await.unwrap_or_else(|_| Err(late()))
+        timeout_at(deadline, opening).await.unwrap_or_else(|_| Err(self.late()))
     }
 
     /// Tries the addresses one after the other; each gets its share of the time that is left.
@@ -127,7 +121,7 @@ impl Dialer {
             }
         }
         if last.kind() == io::ErrorKind::TimedOut {
-            return Err(UpstreamError::Timeout { step: Step::Connect, limit: self.timeout });
+            return Err(self.late());
         }
         Err(self.refused(last))
     }
@@ -165,6 +159,16 @@ impl Dialer {
         let made =
             OriginTls::of(host, &self.request).map_err(|reason| self.misconfigured(reason))?;
         Ok(settings.get_or_init(|| made))
+    }
+
+    /// How long connecting may take.
+    pub(super) fn timeout(&self) -> Duration {
+        self.timeout
+    }
+
+    /// It took longer.
+    pub(super) fn late(&self) -> UpstreamError {
+        UpstreamError::Timeout { step: Step::Connect, limit: self.timeout }
     }
 
     /// The rule cannot be obeyed because of `reason`.

@@ -1,11 +1,12 @@
 //! Origins: how a request that was let in gets its answer.
 //!
 //! One [`Upstreams`] per core; nothing in it is shared with another core. A [`Permit`] is the only key to it. The
-//! story of a request is [`Upstreams::send`]; each step is a file: `pool` keeps connections, `connect` opens them,
-//! `h1` and `h2` speak over them, `retry` says when to try again, `vigil` keeps the time limits and the leashes,
-//! `answer` brings back what the origin says.
+//! story of a request is [`Upstreams::send`]; each step is a file: `asking` sends it, `pool` keeps connections,
+//! `connect` opens them, `h1` and `h2` speak over them, `retry` says when to try again, `vigil` keeps the time limits
+//! and the leashes, `answer` brings back what the origin says.
 
 mod answer;
+mod asking;
 mod carrier;
 mod connect;
 mod error;
@@ -26,25 +27,23 @@ pub(crate) use vigil::{Cut, Watch};
 
 use crate::body::{ClientBody, ProxyBody};
 use crate::leash::Leash;
+use crate::meters::{LaneMeters, Meters};
 use crate::permit::Permit;
 use crate::target::Target;
 use crate::transform::{Hop, Introduction, clean_request};
-use crate::upgrade::{self, Ask};
-use answer::Arrived;
-use carrier::{Carrier, Failed};
-use connect::Dialer;
+use crate::upgrade::Ask;
+use asking::Asking;
 use head::Head;
 use http::uri::PathAndQuery;
 use http::{HeaderValue, Request, Response, StatusCode};
 use http_body::Body as _;
-use narthex_model::{IngressRule, RayId};
+use narthex_model::RayId;
 use narthex_snapshot::Origin;
-use pool::{Goal, Road, Roads};
+use pool::{Goal, Roads};
 use std::rc::Rc;
 use std::sync::Arc;
 use std::time::Duration;
 use tokio::sync::watch;
-use upload::Upload;
 use vigil::Vigil;
 
 /// Largest head of an answer, in bytes, and its fields.
@@ -58,12 +57,27 @@ const TICK: Duration = Duration::from_secs(1);
 pub(crate) struct Upstreams {
     roads: Rc<Roads>,
     vigil: Rc<Vigil>,
+    tally: Tally,
+}
+
+/// Where one core counts what happens on the roads.
+pub(crate) struct Tally {
+    /// The meters of all cores.
+    pub(crate) meters: Arc<Meters>,
+    /// Which of them is this one.
+    pub(crate) lane: usize,
+}
+
+impl Tally {
+    fn lane(&self) -> &LaneMeters {
+        self.meters.lane(self.lane)
+    }
 }
 
 /// A request that was let in: what the origin is told beside the request itself.
 struct Outbound<'a> {
-    /// Where the origin is.
-    rule: &'a IngressRule,
+    /// Where it goes.
+    origin: &'a Arc<Origin>,
     /// Who asks.
     who: Introduction<'a>,
     /// How the request came.
@@ -79,11 +93,11 @@ struct Outbound<'a> {
 impl Upstreams {
     /// Starts without a connection. Must be called where tasks of this core can be spawned; `revocations` moves
     /// whenever something was revoked.
-    pub(crate) fn start(revocations: watch::Receiver<u64>) -> Self {
-        Self::with_tick(revocations, TICK)
+    pub(crate) fn start(revocations: watch::Receiver<u64>, tally: Tally) -> Self {
+        Self::with_tick(revocations, tally, TICK)
     }
 
-    fn with_tick(revocations: watch::Receiver<u64>, tick: Duration) -> Self {
+    fn with_tick(revocations: watch::Receiver<u64>, tally: Tally, tick: Duration) -> Self {
         let (roads, vigil) = (Rc::new(Roads::default()), Vigil::new(tick));
         let (theirs, watched) = (Rc::downgrade(&roads), Rc::downgrade(&vigil));
         let ticks = move |time| watched.upgrade().map_or(u32::MAX, |vigil| vigil.ticks(time));
@@ -93,7 +107,7 @@ impl Upstreams {
             }
         };
         tokio::task::spawn_local(Vigil::keep(Rc::downgrade(&vigil), revocations, sweep));
-        Self { roads, vigil }
+        Self { roads, vigil, tally }
     }
 
     /// Sends a request that was let in to its origin and brings back the answer's head; the body streams after it.
@@ -111,16 +125,16 @@ impl Upstreams {
         ray: &RayId,
     ) -> Result<Response<ProxyBody>, UpstreamError> {
         let source = permit.source();
-        let host = target.authority().to_string();
+        let host = HeaderValue::try_from(target.authority().to_string());
         let outbound = Outbound {
-            rule: &origin.rule,
+            origin,
             who: Introduction {
                 token: permit.assertion(),
                 email: permit.email(),
                 spent: permit.spent(),
             },
             hop: Hop {
-                host: &host,
+                host: &host.expect("a hostname and a port are visible ASCII"),
                 client: source.ip,
                 through: source.through,
                 country: source.country,
@@ -141,114 +155,30 @@ impl Upstreams {
     ) -> Result<Response<ProxyBody>, UpstreamError> {
         let (mut parts, body) = request.into_parts();
         let ask = Ask::of(&mut parts, outbound.websocket_over_http2, body.is_end_stream())?;
+        let is_stream = answer::is_stream(&parts.headers);
+        let body = if is_stream { body.unhurried() } else { body };
         let takes_trailers = head::takes_trailers(&parts.headers);
         clean_request(&mut parts.headers, &outbound.hop, &outbound.who)?;
-        let road = self.roads.find(outbound.rule, self.vigil.now())?;
-        let host = match &road.host_header {
-            Some(host) => host.clone(),
-            None => HeaderValue::from_str(outbound.hop.host)
-                .map_err(|_| UpstreamError::BadUpgrade("the host cannot stand in a field"))?,
-        };
+        let road = self.roads.find(outbound.origin, self.vigil.now())?;
         let head = Head {
             method: parts.method,
             path: outbound.path.clone(),
-            host,
+            host: road.host_header.as_ref().unwrap_or(outbound.hop.host).clone(),
             headers: parts.headers,
             takes_trailers,
         };
-        let watch = self.vigil.watch(outbound.leash, road.first_byte);
         let ray = outbound.hop.ray;
-        match (road.goal(), ask) {
-            (Goal::Status(status), _) => Ok(nobody_there(*status, ray)),
-            (Goal::Origin(dialer), None) => ask_once(&road, dialer, head, body, watch, ray).await,
-            (Goal::Origin(dialer), Some(ask)) => {
-                Box::pin(ask_upgrade(&road, dialer, head, ask, watch, ray)).await
-            }
-        }
-    }
-}
-
-/// Sends a request over a connection at hand or a new one, and again if that is safe (security rule 18).
-async fn ask_once(
-    road: &Rc<Road>,
-    dialer: &Dialer,
-    mut head: Head,
-    body: ClientBody,
-    watch: Watch,
-    ray: &RayId,
-) -> Result<Response<ProxyBody>, UpstreamError> {
-    let repeatable = retry::is_repeatable(&head.method, !body.is_end_stream());
-    let reusable = !answer::request_binds(&head.headers);
-    let (mut upload, mut progress) = Upload::new(body, watch.exchange());
-    let mut tried = false;
-    road.budget.earn();
-    loop {
-        let at_hand = if tried { None } else { road.carrier_at_hand() };
-        let (mut carrier, used_before) = match at_hand {
-            Some(carrier) => (carrier, true),
-            None => (road.new_carrier(dialer).await?, false),
+        let dialer = match road.goal() {
+            Goal::Origin(dialer) => dialer,
+            Goal::Status(status) => return Ok(nobody_there(*status, ray)),
         };
-        let again = (used_before && repeatable).then(|| head.clone());
-        match carrier.send(head.onto(&carrier, upload)?, &watch).await {
-            Ok(response) => {
-                let arrived = Arrived { carrier, road: Rc::clone(road), progress, reusable };
-                return answer::pass_on(response, arrived, watch, ray);
-            }
-            Err(Failed::Unsent(request)) if used_before => {
-                (head, upload) = Head::back(*request).ok_or(UpstreamError::Closed(None))?;
-            }
-            Err(Failed::Unsent(_)) => return Err(UpstreamError::Closed(None)),
-            Err(Failed::Lost(error)) => match again {
-                Some(same) if retry::was_dropped(&error) && road.budget.spend() => {
-                    tried = true;
-                    head = same;
-                    (upload, progress) = Upload::new(ClientBody::Empty, watch.exchange());
-                }
-                Some(_) | None => return Err(lost(error, &progress)),
-            },
-            Err(Failed::Cut(cut)) => {
-                carrier.doubt();
-                return Err(UpstreamError::of_cut(cut, road.first_byte));
-            }
+        let first_byte = road.first_byte(is_stream);
+        let watch = self.vigil.watch(outbound.leash, first_byte);
+        let asking = Asking { road: &road, dialer, watch, first_byte, ray, tally: &self.tally };
+        match ask {
+            None => asking.for_an_answer(head, body).await,
+            Some(ask) => Box::pin(asking.for_an_upgrade(head, ask)).await,
         }
-    }
-}
-
-/// Sends an upgrade over a connection of its own, which is never reused.
-async fn ask_upgrade(
-    road: &Rc<Road>,
-    dialer: &Dialer,
-    mut head: Head,
-    ask: Ask,
-    watch: Watch,
-    ray: &RayId,
-) -> Result<Response<ProxyBody>, UpstreamError> {
-    ask.write(&mut head.method, &mut head.headers);
-    let (upload, progress) = Upload::new(ClientBody::Empty, watch.exchange());
-    let mut carrier = Carrier::Line(road.new_line(dialer).await?);
-    let request = head.onto(&carrier, upload)?;
-    match carrier.send(request, &watch).await {
-        Ok(response) if response.status() == StatusCode::SWITCHING_PROTOCOLS => {
-            h1::check_framing(&response)?;
-            let Carrier::Line(line) = carrier else { return Err(UpstreamError::Closed(None)) };
-            upgrade::switch(ask, response, line.hand_over(), watch, ray)
-        }
-        Ok(response) => {
-            let reusable = false;
-            let arrived = Arrived { carrier, road: Rc::clone(road), progress, reusable };
-            upgrade::refused(&ask, answer::pass_on(response, arrived, watch, ray)?)
-        }
-        Err(Failed::Unsent(_)) => Err(UpstreamError::Closed(None)),
-        Err(Failed::Lost(error)) => Err(lost(error, &progress)),
-        Err(Failed::Cut(cut)) => Err(UpstreamError::of_cut(cut, road.first_byte)),
-    }
-}
-
-/// Why there is no answer: what was wrong with the client's body, else what the HTTP library says.
-fn lost(error: hyper::Error, progress: &upload::Progress) -> UpstreamError {
-    match progress.take_failure() {
-        Some(failure) => UpstreamError::RequestBody(failure),
-        None => UpstreamError::of_http(error),
     }
 }
 

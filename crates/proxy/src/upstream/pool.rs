@@ -1,15 +1,19 @@
 //! The roads of one core: for each origin how to get there, the connections that rest, and the budget of retries.
 
+use super::answer::STREAM_IDLE;
 use super::carrier::Carrier;
 use super::connect::{Dialer, Speech};
 use super::error::UpstreamError;
 use super::h1::Line;
 use super::h2::Trunks;
 use super::retry::Budget;
+use hashbrown::HashMap;
 use http::{HeaderValue, StatusCode};
 use narthex_model::{IngressRule, OriginRequest, OriginService};
+use narthex_snapshot::Origin;
 use std::cell::{Cell, RefCell};
 use std::rc::Rc;
+use std::sync::{Arc, Weak};
 use std::time::Duration;
 
 /// Connections that may rest for one origin on one core.
@@ -33,15 +37,25 @@ struct Key {
 
 /// All roads of one core.
 #[derive(Default)]
-pub(super) struct Roads(RefCell<Vec<Rc<Road>>>);
+pub(super) struct Roads {
+    all: RefCell<Vec<Rc<Road>>>,
+    /// Which road an ingress rule of a snapshot takes, by where the rule lies in memory.
+    known: RefCell<HashMap<usize, Known>>,
+}
+
+struct Known {
+    /// As long as it is held, nothing else comes to lie there.
+    origin: Weak<Origin>,
+    road: Rc<Road>,
+}
 
 /// The road to one origin.
 pub(super) struct Road {
     key: Key,
     /// `Host` for the origin in place of the client's.
     pub(super) host_header: Option<HeaderValue>,
-    /// How long the origin may take to begin its answer.
-    pub(super) first_byte: Duration,
+    /// How long the origin may take to begin its answer, if the rule says so.
+    first_byte: Option<Duration>,
     /// How often requests may be sent twice.
     pub(super) budget: Budget,
     goal: Goal,
@@ -67,28 +81,40 @@ struct Resting {
 }
 
 impl Roads {
-    /// The road that `rule` describes, used in tick `now`.
+    /// The road to `origin`, taken in tick `now`.
     ///
     /// # Errors
     /// `Misconfigured` when its `http_host_header` is no header value.
-    pub(super) fn find(&self, rule: &IngressRule, now: u32) -> Result<Rc<Road>, UpstreamError> {
-        let mut roads = self.0.borrow_mut();
+    pub(super) fn find(&self, origin: &Arc<Origin>, now: u32) -> Result<Rc<Road>, UpstreamError> {
+        let place = Arc::as_ptr(origin).addr();
+        if let Some(known) = self.known.borrow().get(&place) {
+            known.road.last_used.set(now);
+            return Ok(Rc::clone(&known.road));
+        }
+        let road = self.of_rule(&origin.rule, now)?;
+        let known = Known { origin: Arc::downgrade(origin), road: Rc::clone(&road) };
+        self.known.borrow_mut().insert(place, known);
+        Ok(road)
+    }
+
+    fn of_rule(&self, rule: &IngressRule, now: u32) -> Result<Rc<Road>, UpstreamError> {
+        let mut all = self.all.borrow_mut();
         let fits = |road: &&Rc<Road>| {
             road.key.service == rule.service && road.key.request == rule.origin_request
         };
-        if let Some(road) = roads.iter().find(fits) {
-            road.last_used.set(now);
+        if let Some(road) = all.iter().find(fits) {
             return Ok(Rc::clone(road));
         }
         let road = Rc::new(Road::of(rule, now)?);
-        roads.push(Rc::clone(&road));
+        all.push(Rc::clone(&road));
         Ok(road)
     }
 
     /// Closes what has rested too long and forgets roads that nobody takes.
     pub(super) fn sweep(&self, now: u32, ticks: impl Fn(Duration) -> u32) {
         let (rest, memory) = (ticks(REST), ticks(MEMORY));
-        self.0.borrow_mut().retain(|road| {
+        self.known.borrow_mut().retain(|_, known| known.origin.strong_count() > 0);
+        self.all.borrow_mut().retain(|road| {
             road.sweep(now, rest);
             let unused = now.wrapping_sub(road.last_used.get()) > memory;
             let empty = road.resting.borrow().is_empty() && road.trunks.is_empty();
@@ -120,7 +146,7 @@ impl Road {
         Ok(Self {
             key: Key { service: rule.service.clone(), request: request.clone() },
             host_header,
-            first_byte: limit.map_or(FIRST_BYTE, narthex_model::GoDuration::std),
+            first_byte: limit.map(narthex_model::GoDuration::std),
             budget: Budget::default(),
             goal,
             resting: RefCell::default(),
@@ -128,6 +154,12 @@ impl Road {
             wants_http2: Cell::new(request.http2_origin),
             last_used: Cell::new(now),
         })
+    }
+
+    /// How long the origin may take to begin its answer. A `stream` may begin when there is something to say, unless
+    /// the rule has another opinion.
+    pub(super) fn first_byte(&self, stream: bool) -> Duration {
+        self.first_byte.unwrap_or(if stream { STREAM_IDLE } else { FIRST_BYTE })
     }
 
     /// Where it ends.
@@ -153,7 +185,8 @@ impl Road {
         if !self.wants_http2.get() {
             return self.new_line(dialer).await.map(Carrier::Line);
         }
-        let _one_at_a_time = self.trunks.dialing.lock().await;
+        let turn = tokio::time::timeout(dialer.timeout(), self.trunks.dialing.lock());
+        let _one_at_a_time = turn.await.map_err(|_| dialer.late())?;
         if let Some(seat) = self.trunks.seat() {
             return Ok(Carrier::Seat(seat));
         }
@@ -184,9 +217,10 @@ impl Road {
         }
     }
 
-    /// The origin spoke in the gateway's name, and `fields` were removed from its answer.
-    pub(super) fn note_removed(&self, fields: u32) {
-        tracing::warn!(origin = %self.key.service, fields, "removed fields of the gateway's own from an origin's answer");
+    /// The origin spoke in the gateway's name.
+    pub(super) fn warn_of_impostor(&self) {
+        let origin = &self.key.service;
+        tracing::warn!(%origin, "removed cookies or fields of the gateway's own from an origin's answer");
     }
 
     fn sweep(&self, now: u32, rest: u32) {

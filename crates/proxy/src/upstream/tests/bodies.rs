@@ -393,6 +393,7 @@ fn what_the_origin_sees_and_the_client_gets() {
         got.retain(|field| !field.starts_with("date"));
         got.sort();
         assert_eq!(got, ["cf-ray: 0123456789abcdef", "content-length: 0", "set-cookie: a=1"]);
+        assert_eq!(gateway.reading().impostors, 1);
     });
 }
 
@@ -408,5 +409,39 @@ fn a_rule_may_name_the_host_for_the_origin() {
         let (_answer, _stream, head) = asked(&gateway, &listener, get("/")).await;
         assert!(head.contains("host: inside:8080\r\n"), "{head}");
         assert!(head.contains("x-forwarded-host: app.example.com\r\n"), "{head}");
+    });
+}
+
+#[test]
+fn a_silent_handshake_is_given_up() {
+    story(async || {
+        let (_listener, service) = origin().await;
+        let hurry = OriginRequest {
+            connect_timeout: "50ms".parse().ok(),
+            no_tls_verify: true,
+            ..OriginRequest::default()
+        };
+        for http2_origin in [false, true] {
+            let hurry = OriginRequest { http2_origin, ..hurry.clone() };
+            let gateway = Gateway::with(&service.replace("http:", "https:"), hurry);
+            assert_eq!(gateway.ask(get("/")).await.0, StatusCode::BAD_GATEWAY);
+            let error = gateway.error();
+            assert!(
+                matches!(error, UpstreamError::Timeout { step: error::Step::Connect, .. }),
+                "{error:?}"
+            );
+        }
+    });
+}
+
+#[test]
+fn the_next_address_is_tried_when_one_refuses() {
+    story(async || {
+        let Ok(listener) = TcpListener::bind("[::1]:0").await else { return }; // a machine without IPv6
+        let port = listener.local_addr().unwrap().port();
+        let seen = echo_forever(listener, OK);
+        let gateway = Gateway::to(&format!("http://localhost:{port}")); // 127.0.0.1 first
+        assert_eq!(gateway.ask(get("/")).await.2, "ok");
+        assert_eq!(seen.get(), (1, 1));
     });
 }

@@ -218,7 +218,7 @@ fn n19_a_connection_that_is_going_away_gets_no_new_requests() {
         connection.graceful_shutdown();
         spawn_local(async move { while connection.accept().await.is_some() {} });
         assert_eq!(asked.await.unwrap(), StatusCode::OK);
-        let road = gateway.upstreams.roads.find(&gateway.rule, 0).unwrap();
+        let road = gateway.upstreams.roads.find(&gateway.origin, 0).unwrap();
         while road.carrier_at_hand().is_some() {
             tokio::task::yield_now().await;
         }

@@ -9,6 +9,7 @@ mod retries;
 mod tls;
 mod upgrades;
 
+use super::carrier::Carrier;
 use super::*;
 use bytes::Bytes;
 use http::Method;
@@ -17,7 +18,7 @@ use hyper::body::Incoming;
 use hyper::client::conn::{http1, http2};
 use hyper::service::service_fn;
 use hyper_util::rt::{TokioExecutor, TokioIo};
-use narthex_model::{HostPattern, OriginRequest};
+use narthex_model::{HostPattern, IngressRule, OriginRequest};
 use std::cell::{Cell, RefCell};
 use std::convert::Infallible;
 use tokio::io::{AsyncReadExt, AsyncWriteExt, DuplexStream};
@@ -38,7 +39,7 @@ fn story(told: impl AsyncFnOnce()) {
 #[derive(Clone)]
 struct Gateway {
     upstreams: Rc<Upstreams>,
-    rule: Rc<IngressRule>,
+    origin: Arc<Origin>,
     revocations: watch::Sender<u64>,
     admitted: Rc<Cell<bool>>,
     who: Who,
@@ -61,12 +62,14 @@ impl Gateway {
     fn with(service: &str, origin_request: OriginRequest) -> Self {
         let hostname: HostPattern = IngressRule::hostname("app.example.com").unwrap();
         let service = service.parse().unwrap();
-        let rule = Rc::new(IngressRule { hostname, path: None, service, origin_request });
+        let rule = IngressRule { hostname, path: None, service, origin_request };
+        let origin = Arc::new(Origin { rule, index: 0 });
+        let tally = Tally { meters: Arc::new(Meters::new(1)), lane: 0 };
         let (revocations, watched) = watch::channel(0);
-        let upstreams = Rc::new(Upstreams::with_tick(watched, Duration::from_millis(10)));
+        let upstreams = Rc::new(Upstreams::with_tick(watched, tally, Duration::from_millis(10)));
         let admitted = Rc::new(Cell::new(true));
         let errors = Rc::default();
-        Self { upstreams, rule, revocations, admitted, who: Who::default(), errors }
+        Self { upstreams, origin, revocations, admitted, who: Who::default(), errors }
     }
 
     /// Ends the caller's admission.
@@ -82,14 +85,14 @@ impl Gateway {
         let admitted = Rc::clone(&self.admitted);
         let ray: RayId = "0123456789abcdef".to_owned().try_into().unwrap();
         let outbound = Outbound {
-            rule: &self.rule,
+            origin: &self.origin,
             who: Introduction {
                 token: self.who.token.as_ref(),
                 email: self.who.email.as_ref(),
                 spent: self.who.spent.as_ref(),
             },
             hop: Hop {
-                host: "app.example.com",
+                host: &HeaderValue::from_static("app.example.com"),
                 client: [203, 0, 113, 9].into(),
                 through: None,
                 country: "JP".parse().ok(),
@@ -156,6 +159,11 @@ impl Gateway {
         let answer = client.send_request(request).await.unwrap();
         let (parts, body) = answer.into_parts();
         (parts.status, parts.headers, body.collect().await.unwrap().to_bytes())
+    }
+
+    /// What was counted.
+    fn reading(&self) -> crate::Reading {
+        self.upstreams.tally.meters.read()
     }
 
     /// The one error so far.

@@ -104,7 +104,7 @@ fn what_rests_too_long_is_closed() {
         let now = gateway.upstreams.vigil.now();
         let seconds = |time: Duration| u32::try_from(time.as_secs()).unwrap();
         gateway.upstreams.roads.sweep(now + 45, seconds);
-        let road = gateway.upstreams.roads.find(&gateway.rule, now).unwrap();
+        let road = gateway.upstreams.roads.find(&gateway.origin, now).unwrap();
         let Some(Carrier::Line(line)) = road.carrier_at_hand() else { panic!("it rests still") };
         road.rest(line, now);
         gateway.upstreams.roads.sweep(now + 46, seconds);

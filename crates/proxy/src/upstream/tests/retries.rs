@@ -40,6 +40,7 @@ fn a_reused_connection_that_is_dropped_costs_an_idempotent_request_nothing() {
             let second = format!("{method} /second HTTP/1.1");
             let want = ["GET /first HTTP/1.1", &second, &second];
             assert_eq!(*seen.borrow(), want, "{method}");
+            assert_eq!(gateway.reading().upstream_retries, 1, "{method}");
         }
     });
 }
@@ -90,7 +91,7 @@ fn a_connection_closed_while_it_rested_is_passed_over() {
     story(async || {
         let (listener, service) = origin().await;
         let gateway = Gateway::to(&service);
-        let road = gateway.upstreams.roads.find(&gateway.rule, 0).unwrap();
+        let road = gateway.upstreams.roads.find(&gateway.origin, 0).unwrap();
         for (at, method) in [Method::GET, Method::POST, Method::POST].into_iter().enumerate() {
             let asking = gateway.clone();
             let asked = spawn_local(async move { asking.ask(request(method, "/")).await.0 });

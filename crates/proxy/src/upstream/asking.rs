@@ -1,0 +1,125 @@
+//! Asking one origin: over a connection at hand or a new one, and a second time where that is safe.
+
+use super::Tally;
+use super::answer::{self, Arrived};
+use super::carrier::{Carrier, Failed};
+use super::connect::Dialer;
+use super::error::UpstreamError;
+use super::h1;
+use super::head::Head;
+use super::pool::Road;
+use super::retry;
+use super::upload::{Progress, Upload};
+use super::vigil::{Cut, Watch};
+use crate::body::{ClientBody, ProxyBody};
+use crate::upgrade::{self, Ask};
+use http::{Response, StatusCode};
+use http_body::Body as _;
+use narthex_model::RayId;
+use std::rc::Rc;
+use std::time::Duration;
+
+/// A request that is about to be sent.
+pub(super) struct Asking<'a> {
+    pub(super) road: &'a Rc<Road>,
+    pub(super) dialer: &'a Dialer,
+    pub(super) watch: Watch,
+    pub(super) first_byte: Duration,
+    pub(super) ray: &'a RayId,
+    pub(super) tally: &'a Tally,
+}
+
+impl Asking<'_> {
+    /// Sends a request and brings back the answer.
+    ///
+    /// A connection that turns out to be closed before anything was sent is passed over. A request that was sent and
+    /// lost is sent again once, if that is safe (security rule 18).
+    pub(super) async fn for_an_answer(
+        self,
+        mut head: Head,
+        body: ClientBody,
+    ) -> Result<Response<ProxyBody>, UpstreamError> {
+        let repeatable = retry::is_repeatable(&head.method, !body.is_end_stream());
+        let reusable = !answer::request_binds(&head.headers);
+        let (mut upload, mut progress) = Upload::new(body, self.watch.exchange());
+        let mut tried = false;
+        self.road.budget.earn();
+        loop {
+            let at_hand = if tried { None } else { self.road.carrier_at_hand() };
+            let used_before = at_hand.is_some();
+            let mut carrier = match at_hand {
+                Some(carrier) => carrier,
+                None => self.road.new_carrier(self.dialer).await?,
+            };
+            let again = (used_before && repeatable).then(|| head.clone());
+            match carrier.send(head.onto(&carrier, upload)?, &self.watch).await {
+                Ok(response) => {
+                    let road = Rc::clone(self.road);
+                    let arrived = Arrived { carrier, road, progress, reusable };
+                    return answer::pass_on(response, arrived, self.watch, self.ray, self.tally);
+                }
+                Err(Failed::Unsent(request)) if used_before => {
+                    (head, upload) = Head::back(*request).ok_or(UpstreamError::Closed(None))?;
+                }
+                Err(Failed::Unsent(_)) => return Err(UpstreamError::Closed(None)),
+                Err(Failed::Lost(error)) => match again {
+                    Some(same) if retry::was_dropped(&error) && self.road.budget.spend() => {
+                        carrier.doubt();
+                        self.tally.lane().upstream_retries.add();
+                        tried = true;
+                        head = same;
+                        (upload, progress) = Upload::new(ClientBody::Empty, self.watch.exchange());
+                    }
+                    Some(_) | None => return Err(lost(error, &progress)),
+                },
+                Err(Failed::Cut(cut)) => return Err(self.given_up(&carrier, cut)),
+            }
+        }
+    }
+
+    /// Sends the wish to upgrade, over a connection of its own that is never used again.
+    pub(super) async fn for_an_upgrade(
+        self,
+        mut head: Head,
+        ask: Ask,
+    ) -> Result<Response<ProxyBody>, UpstreamError> {
+        ask.write(&mut head.method, &mut head.headers);
+        let (upload, progress) = Upload::new(ClientBody::Empty, self.watch.exchange());
+        let mut carrier = Carrier::Line(self.road.new_line(self.dialer).await?);
+        let request = head.onto(&carrier, upload)?;
+        match carrier.send(request, &self.watch).await {
+            Ok(response) if response.status() == StatusCode::SWITCHING_PROTOCOLS => {
+                h1::check_framing(&response)?;
+                let Carrier::Line(line) = carrier else { return Err(UpstreamError::Closed(None)) };
+                upgrade::switch(ask, response, line.hand_over(), self.watch, self.ray)
+            }
+            Ok(response) => {
+                let road = Rc::clone(self.road);
+                let arrived = Arrived { carrier, road, progress, reusable: false };
+                let passed = answer::pass_on(response, arrived, self.watch, self.ray, self.tally)?;
+                upgrade::refused(&ask, passed)
+            }
+            Err(Failed::Unsent(_)) => Err(UpstreamError::Closed(None)),
+            Err(Failed::Lost(error)) => Err(lost(error, &progress)),
+            Err(Failed::Cut(cut)) => Err(self.given_up(&carrier, cut)),
+        }
+    }
+
+    /// The exchange was ended before the answer began. One that is never answered puts its connection in doubt; one
+    /// that nobody wants any more does not.
+    fn given_up(&self, carrier: &Carrier, cut: Cut) -> UpstreamError {
+        match cut {
+            Cut::Idle => carrier.doubt(),
+            Cut::Revoked | Cut::Gone => {}
+        }
+        UpstreamError::of_cut(cut, self.first_byte)
+    }
+}
+
+/// Why there is no answer: what was wrong with the client's body, else what the HTTP library says.
+fn lost(error: hyper::Error, progress: &Progress) -> UpstreamError {
+    match progress.take_failure() {
+        Some(failure) => UpstreamError::RequestBody(failure),
+        None => UpstreamError::of_http(error),
+    }
+}
