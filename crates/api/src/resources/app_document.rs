@@ -1,17 +1,17 @@
 //! The JSON of an application: every field of a self-hosted one, defaults filled in, the rest as it was written.
 
-use crate::resources::policies;
+use crate::resources::policies::{self, Uses};
 use narthex_model::{Application, Configuration, Destination};
 use serde_json::{Value, json};
 
 /// An application as every answer writes it, its policies written out in order.
-pub(super) fn document(app: &Application, configuration: &Configuration) -> Value {
+pub(super) fn document(app: &Application, configuration: &Configuration, uses: &Uses) -> Value {
     let policies: Vec<Value> = app
         .policies
         .iter()
         .filter_map(|link| {
             let policy = configuration.policies.get(&link.id)?;
-            Some(policies::document(policy, Some(link.precedence), configuration))
+            Some(policies::document(policy, Some(link.precedence), uses))
         })
         .collect();
     let uri = |destination: &Destination| json!({"type": "public", "uri": destination.as_str()});

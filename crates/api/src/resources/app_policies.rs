@@ -3,7 +3,7 @@
 use crate::answer::Answer;
 use crate::call::Call;
 use crate::error::{ApiError, Kind};
-use crate::resources::policies::document;
+use crate::resources::policies::{Uses, document};
 use crate::resources::policy_form::PolicyForm;
 use narthex_model::{Application, Configuration, Policy, PolicyId, PolicyLink};
 use narthex_snapshot::FaultAt;
@@ -62,11 +62,12 @@ pub(crate) async fn list(call: Call) -> Result<Answer, ApiError> {
     let standing = call.standing();
     let configuration = &standing.configuration;
     let app = call.app(configuration)?;
+    let uses = Uses::of(configuration);
     let policies: Vec<Value> = app
         .policies
         .iter()
         .filter_map(|link| Some((link, configuration.policies.get(&link.id)?)))
-        .map(|(link, policy)| document(policy, Some(link.precedence), configuration))
+        .map(|(link, policy)| document(policy, Some(link.precedence), &uses))
         .collect();
     Ok(Answer::page_of(page, policies, Value::clone))
 }
@@ -75,7 +76,7 @@ pub(crate) async fn get(call: Call) -> Result<Answer, ApiError> {
     let standing = call.standing();
     let app = call.app(&standing.configuration)?;
     let (link, policy) = linked(&call, &app, &standing.configuration)?;
-    Ok(Answer::ok(document(&policy, Some(link.precedence), &standing.configuration)))
+    Ok(Answer::ok(document(&policy, Some(link.precedence), &Uses::of(&standing.configuration))))
 }
 
 pub(crate) async fn create(call: Call) -> Result<Answer, ApiError> {
@@ -89,7 +90,7 @@ pub(crate) async fn create(call: Call) -> Result<Answer, ApiError> {
             put_link(configuration, &app, PolicyLink { id, precedence }, &call)?;
             let policy = Arc::new(form.made(id, Some(app.id), call.stamp()));
             configuration.policies.insert(id, Arc::clone(&policy));
-            Ok(document(&policy, Some(precedence), configuration))
+            Ok(document(&policy, Some(precedence), &Uses::of(configuration)))
         })
         .await?;
     Ok(Answer::created(document))
@@ -106,7 +107,7 @@ pub(crate) async fn update(call: Call) -> Result<Answer, ApiError> {
             put_link(configuration, &app, PolicyLink { id, precedence }, &call)?;
             let policy = Arc::new(form.replaced(&old, call.stamp()));
             configuration.policies.insert(id, Arc::clone(&policy));
-            Ok(document(&policy, Some(precedence), configuration))
+            Ok(document(&policy, Some(precedence), &Uses::of(configuration)))
         })
         .await?;
     Ok(Answer::ok(document))
@@ -136,7 +137,7 @@ pub(crate) async fn make_reusable(call: Call) -> Result<Answer, ApiError> {
             let moved = Policy { app: None, updated_at: call.stamp(), ..Policy::clone(&old) };
             let policy = Arc::new(moved);
             configuration.policies.insert(policy.id, Arc::clone(&policy));
-            Ok(document(&policy, Some(link.precedence), configuration))
+            Ok(document(&policy, Some(link.precedence), &Uses::of(configuration)))
         })
         .await?;
     Ok(Answer::ok(document))

@@ -5,6 +5,7 @@ use crate::call::{Call, Scope};
 use crate::error::{ApiError, Kind};
 use crate::resources::app_document::document;
 use crate::resources::app_form::{AppForm, Entry, Origin};
+use crate::resources::policies::Uses;
 use crate::resources::{found, holds};
 use narthex_model::{AppId, Application, AudTag, Configuration, PolicyLink, Timestamp};
 use narthex_snapshot::FaultAt;
@@ -47,13 +48,14 @@ pub(crate) async fn list(call: Call) -> Result<Answer, ApiError> {
         })
         .collect();
     apps.sort_by_key(|app| (app.created_at, app.id));
-    Ok(Answer::page_of(page, apps, |app| document(app, configuration)))
+    let uses = Uses::of(configuration);
+    Ok(Answer::page_of(page, apps, |app| document(app, configuration, &uses)))
 }
 
 pub(crate) async fn get(call: Call) -> Result<Answer, ApiError> {
     let standing = call.standing();
     let app = call.app(&standing.configuration)?;
-    Ok(Answer::ok(document(&app, &standing.configuration)))
+    Ok(Answer::ok(document(&app, &standing.configuration, &Uses::of(&standing.configuration))))
 }
 
 pub(crate) async fn create(call: Call) -> Result<Answer, ApiError> {
@@ -65,7 +67,7 @@ pub(crate) async fn create(call: Call) -> Result<Answer, ApiError> {
         let app = form.made(origin, policies, now);
         within_zone(&call, &form, &app)?;
         configuration.apps.insert(id, Arc::new(app));
-        Ok(document(&configuration.apps[&id], configuration))
+        Ok(document(&configuration.apps[&id], configuration, &Uses::of(configuration)))
     };
     Ok(Answer::created(write(&call, id, &form, edit).await?))
 }
@@ -84,7 +86,7 @@ pub(crate) async fn update(call: Call) -> Result<Answer, ApiError> {
         let app = form.made(Origin { id, aud, zone, created_at }, policies, call.stamp());
         within_zone(&call, &form, &app)?;
         configuration.apps.insert(id, Arc::new(app));
-        Ok(document(&configuration.apps[&id], configuration))
+        Ok(document(&configuration.apps[&id], configuration, &Uses::of(configuration)))
     };
     Ok(Answer::ok(write(&call, id, &form, edit).await?))
 }

@@ -8,14 +8,24 @@ use crate::resources::policy_form::PolicyForm;
 use narthex_model::{Configuration, Policy, PolicyId};
 use narthex_snapshot::FaultAt;
 use serde_json::{Value, json};
+use std::collections::HashMap;
 use std::sync::Arc;
 
+/// How many applications link to each policy: `app_count`. Counted once for an answer, however long its list.
+pub(super) struct Uses(HashMap<PolicyId, u32>);
+
+impl Uses {
+    pub(super) fn of(configuration: &Configuration) -> Self {
+        let mut uses = HashMap::new();
+        for link in configuration.apps.values().flat_map(|app| &app.policies) {
+            *uses.entry(link.id).or_default() += 1;
+        }
+        Self(uses)
+    }
+}
+
 /// A policy as every answer writes it; `precedence` where it stands in an application.
-pub(super) fn document(
-    policy: &Policy,
-    precedence: Option<u32>,
-    configuration: &Configuration,
-) -> Value {
+pub(super) fn document(policy: &Policy, precedence: Option<u32>, uses: &Uses) -> Value {
     let mut document = json!({
         "id": policy.id, "uid": policy.id, "name": policy.name, "decision": policy.decision,
         "include": policy.rules.include, "exclude": policy.rules.exclude, "require": policy.rules.require,
@@ -31,9 +41,7 @@ pub(super) fn document(
         document["precedence"] = precedence.into();
     }
     if policy.app.is_none() {
-        let holds = |links: &[narthex_model::PolicyLink]| links.iter().any(|l| l.id == policy.id);
-        let apps = configuration.apps.values().filter(|app| holds(&app.policies));
-        document["app_count"] = apps.count().into();
+        document["app_count"] = uses.0.get(&policy.id).copied().unwrap_or(0).into();
     }
     document
 }
@@ -53,14 +61,15 @@ pub(crate) async fn list(call: Call) -> Result<Answer, ApiError> {
     let policies = configuration.policies.values().filter(|policy| reusable(policy));
     let mut policies: Vec<&Arc<Policy>> = policies.collect();
     policies.sort_by_key(|policy| (policy.created_at, policy.id));
-    Ok(Answer::page_of(page, policies, |policy| document(policy, None, configuration)))
+    let uses = Uses::of(configuration);
+    Ok(Answer::page_of(page, policies, |policy| document(policy, None, &uses)))
 }
 
 pub(crate) async fn get(call: Call) -> Result<Answer, ApiError> {
     let id = call.id(0, Kind::Policy)?;
     let standing = call.standing();
     let policy = found(&standing.configuration.policies, id, reusable, Kind::Policy)?;
-    Ok(Answer::ok(document(&policy, None, &standing.configuration)))
+    Ok(Answer::ok(document(&policy, None, &Uses::of(&standing.configuration))))
 }
 
 pub(crate) async fn create(call: Call) -> Result<Answer, ApiError> {
@@ -70,7 +79,7 @@ pub(crate) async fn create(call: Call) -> Result<Answer, ApiError> {
     let document = call
         .change(&places(id), |configuration| {
             configuration.policies.insert(id, Arc::clone(&policy));
-            Ok(document(&policy, None, configuration))
+            Ok(document(&policy, None, &Uses::of(configuration)))
         })
         .await?;
     Ok(Answer::created(document))
@@ -84,7 +93,7 @@ pub(crate) async fn update(call: Call) -> Result<Answer, ApiError> {
             let old = found(&configuration.policies, id, reusable, Kind::Policy)?;
             let policy = Arc::new(form.replaced(&old, call.stamp()));
             configuration.policies.insert(id, Arc::clone(&policy));
-            Ok(document(&policy, None, configuration))
+            Ok(document(&policy, None, &Uses::of(configuration)))
         })
         .await?;
     Ok(Answer::ok(document))
