@@ -209,12 +209,12 @@ impl Watch {
         let mut leaving = self.leaving.clone();
         loop {
             tokio::select! {
-                biased;
-                _ = &mut connection => return Why::Done,
+                biased; // leaving first: an answer that begins now says that it is the last
                 _ = leaving.wait_for(|leaving| *leaving), if !self.ending => {
                     self.ending = true;
                     end(connection.as_mut());
                 }
+                _ = &mut connection => return Why::Done,
                 _ = self.ticks.tick() => match self.look() {
                     Look::Fine => {}
                     Look::Close => return Why::Close,
