@@ -83,6 +83,16 @@ impl Figures for GatewayFigures {
             &[(&[], read.upstream_failures)],
         )?;
         page.counter(
+            "upstream_retries",
+            "Requests that were sent to an origin a second time",
+            &[(&[], read.upstream_retries)],
+        )?;
+        page.counter(
+            "impostors",
+            "Answers in which an origin spoke in the gateway's name",
+            &[(&[], read.impostors)],
+        )?;
+        page.counter(
             "control_busy",
             "Requests that the control side was too busy for",
             &[(&[], read.control_busy)],
