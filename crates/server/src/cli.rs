@@ -71,5 +71,8 @@ pub enum TokenCommand {
         /// A name by which people recognise the token.
         #[arg(long, value_name = "NAME")]
         name: String,
+        /// The token may read everything and change nothing.
+        #[arg(long)]
+        read_only: bool,
     },
 }

@@ -45,9 +45,9 @@ async fn run(command: Command) -> Result<(), Box<dyn Error>> {
         Command::Serve(ConfigArgs { config }) => serve(&config).await,
         Command::Check(ConfigArgs { config }) => check(&config),
         Command::Demo(args) => demo(args).await,
-        Command::Admin(AdminCommand::Token(TokenCommand::Create { config, name })) => {
+        Command::Admin(AdminCommand::Token(TokenCommand::Create { config, name, read_only })) => {
             let settings = Settings::read(&config.config)?;
-            let secret = token::create(&settings, &name, &Clock::System).await?;
+            let secret = token::create(&settings, &name, read_only, &Clock::System).await?;
             println!("{}", secret.expose());
             eprintln!("This is the token {name:?}. It is shown this once: keep it now.");
             Ok(())

@@ -25,13 +25,14 @@ pub enum TokenCreateError {
     Store(#[from] StoreError),
 }
 
-/// Makes a token named `name` and returns its value, which is kept nowhere else. The gateway may be running.
+/// Makes a token named `name`, which may do everything or only read, and returns its value, which is kept nowhere else. The gateway may be running.
 ///
 /// # Errors
 /// [`TokenCreateError`] when the data directory or the store refuses.
 pub async fn create(
     settings: &Settings,
     name: &str,
+    read_only: bool,
     clock: &Clock,
 ) -> Result<Secret, TokenCreateError> {
     let io =
@@ -53,7 +54,7 @@ pub async fn create(
             expires_at: None,
             not_before: None,
             disabled: false,
-            read_only: false,
+            read_only,
         })
         .await?;
     Ok(secret)
