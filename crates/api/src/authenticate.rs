@@ -55,9 +55,10 @@ impl Actor {
     pub(crate) fn may(&self, needs: Permission) -> Result<(), ApiError> {
         match (self.rights, needs) {
             (Rights::All, _) | (Rights::ReadOnly, Permission::Own | Permission::Read(_)) => Ok(()),
-            (Rights::ReadOnly, Permission::Write(area)) => {
-                Err(ApiError::NotAllowed(format!("the token may only read; this writes {area:?}")))
-            }
+            (Rights::ReadOnly, Permission::Write(area)) => Err(ApiError::NotAllowed(format!(
+                "the token may only read; this writes {}",
+                area.name()
+            ))),
         }
     }
 }

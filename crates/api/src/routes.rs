@@ -41,6 +41,22 @@ pub(crate) enum Area {
     Logs,
 }
 
+impl Area {
+    /// What a refusal calls it.
+    pub(crate) fn name(self) -> &'static str {
+        match self {
+            Self::Account => "the account",
+            Self::Organization => "the organization",
+            Self::IdentityProviders => "identity providers",
+            Self::Apps => "applications, policies and groups",
+            Self::ServiceTokens => "service tokens",
+            Self::Keys => "signing keys",
+            Self::Users => "users",
+            Self::Logs => "logs",
+        }
+    }
+}
+
 type Work = Pin<Box<dyn Future<Output = Result<Answer, ApiError>> + Send>>;
 type Handler = fn(Call) -> Work;
 
