@@ -83,6 +83,7 @@ impl Lane {
             upstreams: Upstreams::start(
                 common.live.revocations.watch(),
                 Tally { meters: Arc::clone(&common.meters), lane: index },
+                limits,
             ),
             recorder,
             rays: Rays::new(),

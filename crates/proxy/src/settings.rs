@@ -34,6 +34,12 @@ pub struct Limits {
     pub keep_alive: Duration,
     /// How long a client may refuse to take what is sent to it.
     pub write_stall: Duration,
+    /// How long an origin may take to begin its answer, where its ingress rule does not say.
+    pub origin_first_byte: Duration,
+    /// How long an origin may stand still within an answer.
+    pub origin_idle: Duration,
+    /// The same for streams that may be silent for long: WebSockets, server-sent events, gRPC.
+    pub stream_idle: Duration,
     /// HTTP/2 streams open at once on one connection.
     pub streams: u32,
     /// Verified tokens remembered.
@@ -59,6 +65,9 @@ impl Default for Limits {
             head_time: Duration::from_secs(10),
             keep_alive: Duration::from_secs(75),
             write_stall: Duration::from_secs(30),
+            origin_first_byte: Duration::from_secs(60),
+            origin_idle: Duration::from_secs(60),
+            stream_idle: Duration::from_secs(3600),
             streams: 128,
             tokens: 262_144,
             admin_body: 10 * 1024 * 1024,

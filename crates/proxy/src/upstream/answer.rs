@@ -1,6 +1,6 @@
 //! An origin's answer on its way back: judged, cleaned, and streamed as it comes.
 
-use super::Tally;
+use super::asking::Given;
 use super::carrier::Carrier;
 use super::error::UpstreamError;
 use super::h1;
@@ -14,17 +14,9 @@ use http::header::{AUTHORIZATION, CONNECTION, CONTENT_LENGTH, CONTENT_TYPE, WWW_
 use http::{HeaderMap, HeaderName, HeaderValue, Response, StatusCode, Version};
 use http_body::{Body, Frame, SizeHint};
 use hyper::body::Incoming;
-use narthex_model::RayId;
 use std::pin::Pin;
 use std::rc::Rc;
 use std::task::{Context, Poll};
-use std::time::Duration;
-
-/// How long the body of an answer may stand still.
-const IDLE: Duration = Duration::from_secs(60);
-
-/// How long a stream of events or calls may say nothing.
-pub(crate) const STREAM_IDLE: Duration = Duration::from_secs(3600);
 
 /// What an answer came over, and what it takes for that to be used again.
 pub(super) struct Arrived {
@@ -71,8 +63,7 @@ pub(super) fn pass_on(
     answer: Response<Incoming>,
     mut arrived: Arrived,
     watch: Watch,
-    ray: &RayId,
-    tally: &Tally,
+    Given { ray, tally, patience }: Given<'_>,
 ) -> Result<Response<ProxyBody>, UpstreamError> {
     if answer.status() == StatusCode::SWITCHING_PROTOCOLS {
         return Err(UpstreamError::bad_answer("it switches protocols without being asked"));
@@ -85,7 +76,7 @@ pub(super) fn pass_on(
         }
         Carrier::Seat(_) => {} // shared from the start, so no origin can bind it to one caller
     }
-    watch.arrived().map_err(|cut| UpstreamError::of_cut(cut, IDLE))?;
+    watch.arrived().map_err(|cut| UpstreamError::of_cut(cut, patience.idle))?;
     let (parts, body) = answer.into_parts();
     let mut passed = Response::new(ProxyBody::Empty);
     *passed.status_mut() = parts.status;
@@ -97,7 +88,8 @@ pub(super) fn pass_on(
         tally.lane().impostors.add();
         arrived.road.warn_of_impostor();
     }
-    watch.allow(if is_stream(passed.headers()) { STREAM_IDLE } else { IDLE });
+    let stream = is_stream(passed.headers());
+    watch.allow(if stream { patience.stream } else { patience.idle });
     let mut answer = Answer { body, watch, arrived: Some(arrived) };
     if answer.body.is_end_stream() {
         answer.finish();

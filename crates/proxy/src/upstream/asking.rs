@@ -1,6 +1,5 @@
 //! Asking one origin: over a connection at hand or a new one, and a second time where that is safe.
 
-use super::Tally;
 use super::answer::{self, Arrived};
 use super::carrier::{Carrier, Failed};
 use super::connect::Dialer;
@@ -11,6 +10,7 @@ use super::pool::Road;
 use super::retry;
 use super::upload::{Progress, Upload};
 use super::vigil::{Cut, Watch};
+use super::{Patience, Tally};
 use crate::body::{ClientBody, ProxyBody};
 use crate::upgrade::{self, Ask};
 use http::{Response, StatusCode};
@@ -24,9 +24,17 @@ pub(super) struct Asking<'a> {
     pub(super) road: &'a Rc<Road>,
     pub(super) dialer: &'a Dialer,
     pub(super) watch: Watch,
+    /// How long the answer may take to begin.
     pub(super) first_byte: Duration,
+    pub(super) given: Given<'a>,
+}
+
+/// What stays the same for a request, whatever becomes of it.
+#[derive(Clone, Copy)]
+pub(super) struct Given<'a> {
     pub(super) ray: &'a RayId,
     pub(super) tally: &'a Tally,
+    pub(super) patience: Patience,
 }
 
 impl Asking<'_> {
@@ -56,7 +64,7 @@ impl Asking<'_> {
                 Ok(response) => {
                     let road = Rc::clone(self.road);
                     let arrived = Arrived { carrier, road, progress, reusable };
-                    return answer::pass_on(response, arrived, self.watch, self.ray, self.tally);
+                    return answer::pass_on(response, arrived, self.watch, self.given);
                 }
                 Err(Failed::Unsent(request)) if used_before => {
                     (head, upload) = Head::back(*request).ok_or(UpstreamError::Closed(None))?;
@@ -65,7 +73,7 @@ impl Asking<'_> {
                 Err(Failed::Lost(error)) => match again {
                     Some(same) if retry::was_dropped(&error) && self.road.budget.spend() => {
                         carrier.doubt();
-                        self.tally.lane().upstream_retries.add();
+                        self.given.tally.lane().upstream_retries.add();
                         tried = true;
                         head = same;
                         (upload, progress) = Upload::new(ClientBody::Empty, self.watch.exchange());
@@ -91,12 +99,13 @@ impl Asking<'_> {
             Ok(response) if response.status() == StatusCode::SWITCHING_PROTOCOLS => {
                 h1::check_framing(&response)?;
                 let Carrier::Line(line) = carrier else { return Err(UpstreamError::Closed(None)) };
-                upgrade::switch(ask, response, line.hand_over(), self.watch, self.ray)
+                let Given { ray, patience, .. } = self.given;
+                upgrade::switch(ask, response, line.hand_over(), self.watch, (ray, patience.stream))
             }
             Ok(response) => {
                 let road = Rc::clone(self.road);
                 let arrived = Arrived { carrier, road, progress, reusable: false };
-                let passed = answer::pass_on(response, arrived, self.watch, self.ray, self.tally)?;
+                let passed = answer::pass_on(response, arrived, self.watch, self.given)?;
                 upgrade::refused(&ask, passed)
             }
             Err(Failed::Unsent(_)) => Err(UpstreamError::Closed(None)),

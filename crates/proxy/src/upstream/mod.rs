@@ -20,7 +20,7 @@ mod tls;
 mod upload;
 mod vigil;
 
-pub(crate) use answer::{Answer, STREAM_IDLE};
+pub(crate) use answer::Answer;
 pub(crate) use error::UpstreamError;
 pub(crate) use h1::Handed;
 pub(crate) use vigil::{Cut, Watch};
@@ -29,10 +29,11 @@ use crate::body::{ClientBody, ProxyBody};
 use crate::leash::Leash;
 use crate::meters::{LaneMeters, Meters};
 use crate::permit::Permit;
+use crate::settings::Limits;
 use crate::target::Target;
 use crate::transform::{Hop, Introduction, clean_request};
 use crate::upgrade::Ask;
-use asking::Asking;
+use asking::{Asking, Given};
 use head::Head;
 use http::uri::PathAndQuery;
 use http::{HeaderValue, Request, Response, StatusCode};
@@ -58,6 +59,18 @@ pub(crate) struct Upstreams {
     roads: Rc<Roads>,
     vigil: Rc<Vigil>,
     tally: Tally,
+    patience: Patience,
+}
+
+/// How long origins are waited for; connecting has a limit of its own.
+#[derive(Clone, Copy)]
+pub(crate) struct Patience {
+    /// From the last byte of the request to the first of the answer.
+    pub(crate) first_byte: Duration,
+    /// Within an answer.
+    pub(crate) idle: Duration,
+    /// Within a stream that may be silent for long.
+    pub(crate) stream: Duration,
 }
 
 /// Where one core counts what happens on the roads.
@@ -93,11 +106,21 @@ struct Outbound<'a> {
 impl Upstreams {
     /// Starts without a connection. Must be called where tasks of this core can be spawned; `revocations` moves
     /// whenever something was revoked.
-    pub(crate) fn start(revocations: watch::Receiver<u64>, tally: Tally) -> Self {
-        Self::with_tick(revocations, tally, TICK)
+    pub(crate) fn start(revocations: watch::Receiver<u64>, tally: Tally, limits: &Limits) -> Self {
+        let patience = Patience {
+            first_byte: limits.origin_first_byte,
+            idle: limits.origin_idle,
+            stream: limits.stream_idle,
+        };
+        Self::with_tick(revocations, tally, patience, TICK)
     }
 
-    fn with_tick(revocations: watch::Receiver<u64>, tally: Tally, tick: Duration) -> Self {
+    fn with_tick(
+        revocations: watch::Receiver<u64>,
+        tally: Tally,
+        patience: Patience,
+        tick: Duration,
+    ) -> Self {
         let (roads, vigil) = (Rc::new(Roads::default()), Vigil::new(tick));
         let (theirs, watched) = (Rc::downgrade(&roads), Rc::downgrade(&vigil));
         let ticks = move |time| watched.upgrade().map_or(u32::MAX, |vigil| vigil.ticks(time));
@@ -107,7 +130,7 @@ impl Upstreams {
             }
         };
         tokio::task::spawn_local(Vigil::keep(Rc::downgrade(&vigil), revocations, sweep));
-        Self { roads, vigil, tally }
+        Self { roads, vigil, tally, patience }
     }
 
     /// Sends a request that was let in to its origin and brings back the answer's head; the body streams after it.
@@ -172,9 +195,10 @@ impl Upstreams {
             Goal::Origin(dialer) => dialer,
             Goal::Status(status) => return Ok(nobody_there(*status, ray)),
         };
-        let first_byte = road.first_byte(is_stream);
+        let first_byte = road.first_byte(&self.patience, is_stream);
         let watch = self.vigil.watch(outbound.leash, first_byte);
-        let asking = Asking { road: &road, dialer, watch, first_byte, ray, tally: &self.tally };
+        let given = Given { ray, tally: &self.tally, patience: self.patience };
+        let asking = Asking { road: &road, dialer, watch, first_byte, given };
         match ask {
             None => asking.for_an_answer(head, body).await,
             Some(ask) => Box::pin(asking.for_an_upgrade(head, ask)).await,

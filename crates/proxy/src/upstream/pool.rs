@@ -1,6 +1,6 @@
 //! The roads of one core: for each origin how to get there, the connections that rest, and the budget of retries.
 
-use super::answer::STREAM_IDLE;
+use super::Patience;
 use super::carrier::Carrier;
 use super::connect::{Dialer, Speech};
 use super::error::UpstreamError;
@@ -24,9 +24,6 @@ const REST: Duration = Duration::from_secs(45);
 
 /// How long a road is remembered after it was last used.
 const MEMORY: Duration = Duration::from_secs(600);
-
-/// Time to the first byte of an answer unless the rule says otherwise.
-const FIRST_BYTE: Duration = Duration::from_secs(60);
 
 /// Connections are shared by all rules that lead to the same place in the same way.
 #[derive(Clone, PartialEq)]
@@ -158,8 +155,8 @@ impl Road {
 
     /// How long the origin may take to begin its answer. A `stream` may begin when there is something to say, unless
     /// the rule has another opinion.
-    pub(super) fn first_byte(&self, stream: bool) -> Duration {
-        self.first_byte.unwrap_or(if stream { STREAM_IDLE } else { FIRST_BYTE })
+    pub(super) fn first_byte(&self, patience: &Patience, stream: bool) -> Duration {
+        self.first_byte.unwrap_or(if stream { patience.stream } else { patience.first_byte })
     }
 
     /// Where it ends.

@@ -253,6 +253,27 @@ fn an_origin_that_says_nothing_is_given_up() {
 }
 
 #[test]
+fn an_origin_that_falls_silent_is_given_up_unless_it_is_a_stream() {
+    story(async || {
+        let (listener, service) = origin().await;
+        let gateway = Gateway::to(&service);
+        let (answer, mut events, _) = asked(&gateway, &listener, get("/events")).await;
+        events.write_all(EVENTS.as_bytes()).await.unwrap();
+        let mut stream = answer.await.unwrap().into_body();
+
+        let (answer, mut silent, _) = asked(&gateway, &listener, get("/")).await;
+        silent.write_all(format!("{CHUNKED}4\r\nhalf\r\n").as_bytes()).await.unwrap();
+        let mut body = answer.await.unwrap().into_body();
+        assert_eq!(next(&mut body).await, "half");
+        assert!(body.frame().await.unwrap().is_err());
+        assert!(is_closed(&mut silent).await);
+
+        events.write_all(b"9\r\ndata: 1\n\n\r\n").await.unwrap();
+        assert_eq!(next(&mut stream).await, "data: 1\n\n");
+    });
+}
+
+#[test]
 fn a_slow_upload_is_not_a_slow_origin() {
     story(async || {
         let (listener, service) = origin().await;

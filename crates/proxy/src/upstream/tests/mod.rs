@@ -66,7 +66,9 @@ impl Gateway {
         let origin = Arc::new(Origin { rule, index: 0 });
         let tally = Tally { meters: Arc::new(Meters::new(1)), lane: 0 };
         let (revocations, watched) = watch::channel(0);
-        let upstreams = Rc::new(Upstreams::with_tick(watched, tally, Duration::from_millis(10)));
+        let tick = Duration::from_millis(10);
+        let patience = Patience { first_byte: TOO_LONG, idle: 5 * tick, stream: TOO_LONG };
+        let upstreams = Rc::new(Upstreams::with_tick(watched, tally, patience, tick));
         let admitted = Rc::new(Cell::new(true));
         let errors = Rc::default();
         Self { upstreams, origin, revocations, admitted, who: Who::default(), errors }
