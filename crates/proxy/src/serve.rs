@@ -15,9 +15,9 @@ use crate::wants::Wants;
 use crate::world::World;
 use crate::{discovery, preflight};
 use futures_util::FutureExt;
-use http::header::{CONTENT_LENGTH, COOKIE, SET_COOKIE};
+use http::header::{CONNECTION, CONTENT_LENGTH, COOKIE, SET_COOKIE};
 use http::request::Parts;
-use http::{HeaderMap, HeaderName, HeaderValue, Request, Response, StatusCode, Uri};
+use http::{HeaderMap, HeaderName, HeaderValue, Request, Response, StatusCode, Uri, Version};
 use hyper::body::Incoming;
 use narthex_model::{RayId, UnixSeconds};
 use narthex_snapshot::App;
@@ -83,7 +83,10 @@ impl<'a> Scene<'a> {
         let target = match self.target(&head) {
             Ok(Some(target)) => target,
             Ok(None) => return no_content(), // OPTIONS *
-            Err(refusal) => return self.refuse(&refusal, Seen::default(), report),
+            Err(refusal) => {
+                let response = self.refuse(&refusal, Seen::default(), report);
+                return if head.version < Version::HTTP_2 { closing(response) } else { response };
+            }
         };
         let seen = Seen { target: Some(&target), ..Seen::default() };
         let source = match self.source(&head) {
@@ -349,6 +352,12 @@ fn preflight_answer(app: &App, head: &Parts) -> Response<ProxyBody> {
         Some(cors) => preflight::answer(cors, &head.headers),
         None => no_content(),
     }
+}
+
+/// The last answer on its connection: what follows a request with two meanings may not be one (checklist H).
+fn closing(mut response: Response<ProxyBody>) -> Response<ProxyBody> {
+    response.headers_mut().insert(CONNECTION, HeaderValue::from_static("close"));
+    response
 }
 
 fn no_content() -> Response<ProxyBody> {
