@@ -1,121 +1,120 @@
-"""One gateway for the official clients: the one that the environment names, or one started here.
+"""The gateway and its neighbours, started once for all tests; what a test needs of them, as fixtures."""
 
-NARTHEX_API_BASE, NARTHEX_API_TOKEN, NARTHEX_ACCOUNT_ID, NARTHEX_ZONE_ID and, for a private CA, NARTHEX_CA name a
-gateway that is running. Without NARTHEX_API_BASE, narthexd ($NARTHEXD, else target/debug/narthexd) is started on a
-fresh data directory.
-"""
-
-import dataclasses
+import itertools
 import os
-import pathlib
 import secrets
-import socket
-import ssl
-import subprocess
-import time
 
-import cloudflare
 import pytest
+from administered import Administered
+from browser import Browser
+from gateway import Gateway
+from peers import EchoSockets, Http2Origin, Mailbox, Origin
 
-ROOT = pathlib.Path(__file__).parents[2]
-
-lookup = socket.getaddrinfo
-# Browsers know that *.localhost is this machine (RFC 6761); the C library's resolver does not.
-socket.getaddrinfo = lambda host, *rest, **more: lookup(
-    "127.0.0.1" if str(host).endswith(".localhost") else host, *rest, **more)
-
-
-@dataclasses.dataclass
-class Gateway:
-    base_url: str
-    token: str
-    account_id: str = ""
-    zone_id: str = ""
-    ca: str | None = None
-
-    def client(self, **options):
-        """The official client with nothing changed but its base URL, and the CA that its platform has to know."""
-        verify = ssl.create_default_context(cafile=self.ca) if self.ca else True
-        options = {"api_token": self.token, "max_retries": 0} | options
-        http_client = cloudflare.DefaultHttpxClient(verify=verify)
-        return cloudflare.Cloudflare(base_url=self.base_url, http_client=http_client, **options)
+numbers = itertools.count(1)
 
 
 @pytest.fixture(scope="session")
-def gateway(tmp_path_factory):
-    if base_url := os.environ.get("NARTHEX_API_BASE"):
-        yield Gateway(base_url, os.environ["NARTHEX_API_TOKEN"], os.environ["NARTHEX_ACCOUNT_ID"],
-                      os.environ["NARTHEX_ZONE_ID"], os.environ.get("NARTHEX_CA"))
-        return
-    directory = tmp_path_factory.mktemp("gateway")
-    process, port, token = start(directory)
-    try:
-        gateway = Gateway(f"https://admin.localhost:{port}/client/v4", token, ca=str(directory / "data/local-ca.pem"))
-        client = gateway.client()
-        gateway.account_id = next(iter(client.accounts.list())).id
-        gateway.zone_id = next(iter(client.zones.list(name="localhost"))).id
-        yield gateway
-    finally:
-        process.terminate()
-        process.wait(timeout=30)
+def neighbour():
+    return Origin()
 
 
-def start(directory):
-    """narthexd on a free port, once it accepts connections."""
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port = probe.getsockname()[1]
-    token = secrets.token_hex(32)
-    (directory / "token").write_text(token)
-    (directory / "narthex.toml").write_text(f"""
-data_dir = "data"
-[listen]
-https = ["127.0.0.1:{port}"]
-cores = 1
-[team]
-name = "Acme"
-domain = "team.localhost:{port}"
-[admin]
-host = "admin.localhost:{port}"
-token = {{ file = "{directory}/token" }}
-[[zone]]
-name = "localhost"
-[mail]
-from = "Acme login <no-reply@acme.test>"
-smtp = "smtp://127.0.0.1:1"
-""")
-    binary = os.environ.get("NARTHEXD", ROOT / "target/debug/narthexd")
-    log = (directory / "log").open("w")
-    process = subprocess.Popen([binary, "serve", "--config", directory / "narthex.toml"], stdout=log, stderr=log)
-    for _ in range(400):
-        if process.poll() is not None:
-            break
-        try:
-            socket.create_connection(("127.0.0.1", port), timeout=1).close()
-            return process, port, token
-        except OSError:
-            time.sleep(0.025)  # until it listens
-    process.kill()
-    raise RuntimeError(f"narthexd did not start:\n{(directory / 'log').read_text()}")
+@pytest.fixture(scope="session")
+def mailbox():
+    return Mailbox()
+
+
+@pytest.fixture(scope="session")
+def grpc_origin():
+    """The application behind grpc.localhost."""
+    return Http2Origin()
+
+
+@pytest.fixture(scope="session")
+def sockets():
+    """The application behind socket.localhost."""
+    return EchoSockets()
+
+
+@pytest.fixture(scope="session")
+def gateway(neighbour, grpc_origin, sockets, mailbox):
+    """narthexd, with an application behind every host and people who log in by codes from the mail."""
+    gateway = Gateway([
+        ("grpc.localhost", grpc_origin.service, "origin_request = { http2_origin = true }"),
+        ("socket.localhost", sockets.service, ""),
+        ("*.localhost", neighbour.service, ""),
+    ], mailbox.port)
+    gateway.access("POST", "/identity_providers", {"name": "Code by mail", "type": "onetimepin", "config": {}})
+    os.environ["SSL_CERT_FILE"] = gateway.ca  # for libraries that fetch keys by themselves
+    yield gateway
+    alive, logged = gateway.process.poll() is None, gateway.logged()
+    ended = gateway.stop()
+    assert alive, f"narthexd ended during the tests:\n{logged}"
+    assert "panicked" not in logged, logged
+    assert ended == 0, "narthexd drains and exits with 0"
 
 
 @pytest.fixture
-def client(gateway):
-    return gateway.client()
+def api(gateway):
+    return gateway.api
 
 
 @pytest.fixture
-def account(gateway):
-    return {"account_id": gateway.account_id}
+def origin(neighbour):
+    """The application behind every host, having seen nothing yet."""
+    neighbour.take()
+    neighbour.answers.clear()
+    return neighbour
 
 
 @pytest.fixture
-def zone(gateway):
-    return {"zone_id": gateway.zone_id}
+def browser(gateway, mailbox):
+    """The browser of somebody whom nobody knows yet. A network may ask for a few codes only: see `ann` first."""
+    return Browser(gateway, mailbox, f"somebody{next(numbers)}@example.com")
+
+
+@pytest.fixture(scope="session")
+def ann(gateway, mailbox):
+    """The browser of Ann, who logs in once and stays logged in."""
+    return Browser(gateway, mailbox, "ann@example.com")
 
 
 @pytest.fixture
-def host(client, gateway):
+def log_in(ann):
+    """Ann's token for an application."""
+    return ann.log_in
+
+
+@pytest.fixture
+def legacy(gateway):
+    """Service tokens as before strict mode (access-protocol §8.3)."""
+    gateway.organization(strict_service_token_auth=False)
+    yield
+    gateway.organization(strict_service_token_auth=True)
+
+
+@pytest.fixture(scope="session")
+def administered(request):
+    """The gateway that the official clients administer: the one that the environment names, or the one started here."""
+    return Administered.named() or Administered.of(request.getfixturevalue("gateway"))
+
+
+@pytest.fixture
+def client(administered):
+    return administered.client()
+
+
+@pytest.fixture
+def account(administered):
+    return {"account_id": administered.account_id}
+
+
+@pytest.fixture
+def zone(administered):
+    return {"zone_id": administered.zone_id}
+
+
+@pytest.fixture
+def host(client, administered):
     """Makes hostnames in the zone that nobody has used."""
-    name = client.zones.get(zone_id=gateway.zone_id).name
+    name = client.zones.get(zone_id=administered.zone_id).name
     return lambda: f"t-{secrets.token_hex(6)}.{name}"

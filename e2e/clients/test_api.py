@@ -42,16 +42,16 @@ class TestCredentials:
             assert verified.status == "active"
             assert len(verified.id) == 32
 
-    def test_the_legacy_pair_works_too(self, gateway):
-        legacy = gateway.client(api_token=None, api_email="a@example.com", api_key=gateway.token)
+    def test_the_legacy_pair_works_too(self, administered):
+        legacy = administered.client(api_token=None, api_email="a@example.com", api_key=administered.token)
         assert legacy.user.tokens.verify().status == "active"
 
-    def test_wrong_ones_raise_what_clients_expect(self, gateway):
+    def test_wrong_ones_raise_what_clients_expect(self, administered):
         with pytest.raises(cloudflare.AuthenticationError) as caught:
-            gateway.client(api_token="wrong").user.tokens.verify()
+            administered.client(api_token="wrong").user.tokens.verify()
         assert errors(caught) == [(1000, "Invalid API Token")]
         with pytest.raises(cloudflare.PermissionDeniedError):
-            gateway.client().accounts.get(account_id="f" * 32)
+            administered.client().accounts.get(account_id="f" * 32)
 
 
 class TestPremises:
