@@ -1,8 +1,10 @@
 //! The gateway's own figures, as `/metrics` shows them.
 
+use crate::health::Health;
 use crate::logging::DroppedLines;
 use crate::metrics::{Figures, Page};
 use crate::records::RecordCounts;
+use async_trait::async_trait;
 use narthex_proxy::Meters;
 use narthex_snapshot::Live;
 use std::fmt;
@@ -14,6 +16,7 @@ pub(crate) struct GatewayFigures {
     pub(crate) live: Arc<Live>,
     pub(crate) counts: Arc<RecordCounts>,
     pub(crate) dropped_lines: DroppedLines,
+    pub(crate) health: Arc<Health>,
 }
 
 impl fmt::Debug for GatewayFigures {
@@ -26,6 +29,7 @@ fn whole(number: u64) -> i64 {
     i64::try_from(number).unwrap_or(i64::MAX)
 }
 
+#[async_trait]
 impl Figures for GatewayFigures {
     fn write(&self, page: &mut Page<'_>) -> fmt::Result {
         let read = self.meters.read();
@@ -135,7 +139,7 @@ impl Figures for GatewayFigures {
         )
     }
 
-    fn trouble(&self) -> Option<String> {
-        None
+    async fn trouble(&self) -> Option<String> {
+        self.health.trouble().await
     }
 }

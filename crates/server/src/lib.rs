@@ -8,6 +8,7 @@ pub mod data_dir;
 pub mod demo;
 mod errands;
 mod figures;
+mod health;
 mod housekeeping;
 mod keys;
 pub mod logging;

@@ -5,12 +5,23 @@
 use crate::config::LogLevel;
 use std::io::Write;
 use std::sync::Arc;
+use std::sync::OnceLock;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
+use std::time::Duration;
 use tracing_subscriber::fmt::MakeWriter;
 
 /// Lines that may wait for the sink before new ones are dropped.
 const QUEUE: usize = 8192;
+
+/// What waits for the sink.
+enum Entry {
+    Line(Vec<u8>),
+    /// Told when every line before it is written.
+    Flush(SyncSender<()>),
+}
+
+static STARTED: OnceLock<SyncSender<Entry>> = OnceLock::new();
 
 /// Counts the lines that a slow sink lost.
 #[derive(Clone, Debug, Default)]
@@ -27,7 +38,7 @@ impl DroppedLines {
 /// Hands finished lines to the writing thread.
 #[derive(Clone)]
 struct Queue {
-    lines: SyncSender<Vec<u8>>,
+    lines: SyncSender<Entry>,
     dropped: DroppedLines,
 }
 
@@ -50,7 +61,7 @@ impl Write for Line {
 
 impl Drop for Line {
     fn drop(&mut self) {
-        if self.queue.lines.try_send(std::mem::take(&mut self.text)).is_err() {
+        if self.queue.lines.try_send(Entry::Line(std::mem::take(&mut self.text))).is_err() {
             self.queue.dropped.0.fetch_add(1, Ordering::Relaxed);
         }
     }
@@ -63,10 +74,26 @@ impl<'a> MakeWriter<'a> for Queue {
     }
 }
 
-fn write_out(lines: &Receiver<Vec<u8>>, mut sink: impl Write) {
-    while let Ok(line) = lines.recv() {
+fn write_out(entries: &Receiver<Entry>, mut sink: impl Write) {
+    while let Ok(entry) = entries.recv() {
         // A sink that refuses a line will refuse the complaint about it as well.
-        let _ = sink.write_all(&line);
+        let _ = match entry {
+            Entry::Line(line) => sink.write_all(&line),
+            Entry::Flush(done) => {
+                let _ = done.send(());
+                Ok(())
+            }
+        };
+    }
+}
+
+/// Waits until the lines so far are written, or a second has passed: call it before the process ends.
+pub fn flush() {
+    let (done, written) = sync_channel(1);
+    if let Some(lines) = STARTED.get()
+        && lines.try_send(Entry::Flush(done)).is_ok()
+    {
+        let _ = written.recv_timeout(Duration::from_secs(1));
     }
 }
 
@@ -76,7 +103,7 @@ fn write_out(lines: &Receiver<Vec<u8>>, mut sink: impl Write) {
 pub fn start(level: LogLevel) -> DroppedLines {
     let (sender, receiver) = sync_channel(QUEUE);
     let dropped = DroppedLines::default();
-    let queue = Queue { lines: sender, dropped: dropped.clone() };
+    let queue = Queue { lines: sender.clone(), dropped: dropped.clone() };
     let level = match level {
         LogLevel::Error => "error",
         LogLevel::Warn => "warn",
@@ -91,6 +118,7 @@ pub fn start(level: LogLevel) -> DroppedLines {
         .finish();
     if tracing::subscriber::set_global_default(subscriber).is_ok() {
         let writer = std::thread::Builder::new().name("log".to_owned());
+        let _ = STARTED.set(sender);
         let _ = writer.spawn(move || write_out(&receiver, std::io::stderr()));
     }
     dropped
@@ -119,7 +147,8 @@ mod tests {
         tracing::subscriber::with_default(subscriber, || {
             tracing::info!(http.path = "/a\r\n{\"forged\":1}\u{1b}[31m", "refused");
         });
-        let line = String::from_utf8(receiver.recv().unwrap()).unwrap();
+        let Ok(Entry::Line(line)) = receiver.recv() else { panic!("a line was written") };
+        let line = String::from_utf8(line).unwrap();
         assert_eq!(line.matches('\n').count(), 1, "{line}");
         let value: serde_json::Value = serde_json::from_str(&line).unwrap();
         assert_eq!(value["http.path"], "/a\r\n{\"forged\":1}\u{1b}[31m");

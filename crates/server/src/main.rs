@@ -5,7 +5,7 @@ use narthex_model::Clock;
 use narthex_server::cli::{AdminCommand, Cli, Command, ConfigArgs, DemoArgs, TokenCommand};
 use narthex_server::config::{LogLevel, Settings};
 use narthex_server::demo::{Demo, furnish};
-use narthex_server::{Running, logging, start, token};
+use narthex_server::{Running, StartError, logging, start, token};
 use std::error::Error;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
@@ -24,6 +24,7 @@ fn main() -> ExitCode {
     };
     let result = runtime.block_on(run(cli.command));
     runtime.shutdown_background();
+    logging::flush();
     match result {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => fail(&*error),
@@ -31,10 +32,15 @@ fn main() -> ExitCode {
 }
 
 fn fail(error: &(dyn Error + 'static)) -> ExitCode {
-    eprintln!("narthexd: {error}");
+    let mut said = error.to_string();
+    eprintln!("narthexd: {said}");
     let mut cause = error.source();
     while let Some(error) = cause {
-        eprintln!("  because {error}");
+        let text = error.to_string();
+        if !said.contains(&text) {
+            eprintln!("  because {text}");
+        }
+        said = text;
         cause = error.source();
     }
     ExitCode::FAILURE
@@ -60,9 +66,9 @@ fn check(path: &Path) -> Result<(), Box<dyn Error>> {
     println!(
         "{}: fine. Team domain {}, {} zone(s), {} ingress rule(s), {} certificate(s).",
         path.display(),
-        settings.premises.team.issuer(),
-        settings.premises.zones.len(),
-        settings.premises.ingress.len(),
+        settings.team.issuer(),
+        settings.zones.len(),
+        settings.ingress.len(),
         settings.certificates.len(),
     );
     Ok(())
@@ -70,12 +76,13 @@ fn check(path: &Path) -> Result<(), Box<dyn Error>> {
 
 async fn serve(path: &Path) -> Result<(), Box<dyn Error>> {
     let settings = Settings::read(path)?;
+    let signals = Signals::catch()?;
     let dropped_lines = logging::start(settings.log_level);
     let running = start(settings, Clock::System, dropped_lines).await?;
     for address in running.https() {
         tracing::info!(%address, "serving https");
     }
-    until_told(running, Some(path)).await
+    until_told(running, Some(path), signals).await
 }
 
 async fn demo(args: DemoArgs) -> Result<(), Box<dyn Error>> {
@@ -86,31 +93,25 @@ async fn demo(args: DemoArgs) -> Result<(), Box<dyn Error>> {
         http: Some(args.http),
         metrics: Some(args.metrics),
     };
+    let signals = Signals::catch()?;
     let dropped_lines = logging::start(LogLevel::Warn);
     let running = start(demo.settings()?, Clock::System, dropped_lines).await;
-    let running = running.map_err(|error| explain(&error, &args))?;
+    let running = running.map_err(explain)?;
     furnish(&running, &demo).await?;
     if let Some(outbox) = &running.outbox {
         demo.open_applications(running.live.clone(), Clock::System, outbox.clone())?;
     }
     print_welcome(&demo, &data_dir);
-    until_told(running, None).await
+    until_told(running, None, signals).await
 }
 
 /// A start that failed, with the option that helps.
-fn explain(error: &narthex_server::StartError, args: &DemoArgs) -> Box<dyn Error> {
-    let text = error.to_string();
-    if text.contains("in use") && text.contains("cannot listen") {
-        let option = if text.contains(&args.http.to_string()) {
-            "--http"
-        } else if text.contains(&args.metrics.to_string()) {
-            "--metrics"
-        } else {
-            "--https"
-        };
-        return format!("{text}\nChoose another port with {option}, as in: make run ARGS=\"{option} 127.0.0.1:18443\"").into();
-    }
-    text.into()
+fn explain(error: StartError) -> Box<dyn Error> {
+    let StartError::Listen { key, error } = error else { return error.into() };
+    format!(
+        "{error}\nChoose another port with --{key}, as in: make run ARGS=\"--{key} 127.0.0.1:18443\""
+    )
+    .into()
 }
 
 fn print_welcome(demo: &Demo, data_dir: &Path) {
@@ -139,11 +140,30 @@ Ctrl-C stops the demo. Its data stays in {data}.
     );
 }
 
+/// What the process is told from outside; caught before anything is started, so that no signal is missed.
+struct Signals {
+    terminate: Signal,
+    interrupt: Signal,
+    hang_up: Signal,
+}
+
+impl Signals {
+    fn catch() -> std::io::Result<Self> {
+        Ok(Self {
+            terminate: signal(SignalKind::terminate())?,
+            interrupt: signal(SignalKind::interrupt())?,
+            hang_up: signal(SignalKind::hangup())?,
+        })
+    }
+}
+
 /// Serves until SIGTERM or SIGINT; SIGHUP reads the configuration again. A second SIGTERM or SIGINT ends at once.
-async fn until_told(mut running: Running, config: Option<&Path>) -> Result<(), Box<dyn Error>> {
-    let mut terminate = signal(SignalKind::terminate())?;
-    let mut interrupt = signal(SignalKind::interrupt())?;
-    let mut hang_up = signal(SignalKind::hangup())?;
+async fn until_told(
+    mut running: Running,
+    config: Option<&Path>,
+    signals: Signals,
+) -> Result<(), Box<dyn Error>> {
+    let Signals { mut terminate, mut interrupt, mut hang_up } = signals;
     loop {
         tokio::select! {
             _ = terminate.recv() => break,

@@ -1,5 +1,6 @@
 //! The private listener: OpenMetrics, liveness and readiness. Never reachable through the public listeners.
 
+use async_trait::async_trait;
 use axum::Router;
 use axum::extract::State;
 use axum::http::{StatusCode, header};
@@ -17,6 +18,7 @@ use std::sync::Arc;
 use tokio::net::TcpListener;
 
 /// One part of the gateway that has figures to show.
+#[async_trait]
 pub(crate) trait Figures: std::fmt::Debug + Send + Sync + 'static {
     /// Writes metric families; names get the prefix `narthex_`.
     ///
@@ -24,7 +26,7 @@ pub(crate) trait Figures: std::fmt::Debug + Send + Sync + 'static {
     /// When the page cannot be written to.
     fn write(&self, page: &mut Page<'_>) -> fmt::Result;
     /// Why this part cannot serve right now, if it cannot.
-    fn trouble(&self) -> Option<String>;
+    async fn trouble(&self) -> Option<String>;
 }
 
 /// A page of OpenMetrics being written.
@@ -45,7 +47,11 @@ impl Page<'_> {
         help: &str,
         samples: &[(Labels<'_>, u64)],
     ) -> fmt::Result {
-        let mut family = self.0.encode_descriptor(name, help, None, MetricType::Counter)?;
+        let help = format!("{help}.");
+        let mut family = self.0.encode_descriptor(name, &help, None, MetricType::Counter)?;
+        if let [([], value)] = samples {
+            return ConstCounter::new(*value).encode(family);
+        }
         for (labels, value) in samples {
             ConstCounter::new(*value).encode(family.encode_family(labels)?)?;
         }
@@ -62,7 +68,11 @@ impl Page<'_> {
         help: &str,
         samples: &[(Labels<'_>, i64)],
     ) -> fmt::Result {
-        let mut family = self.0.encode_descriptor(name, help, None, MetricType::Gauge)?;
+        let help = format!("{help}.");
+        let mut family = self.0.encode_descriptor(name, &help, None, MetricType::Gauge)?;
+        if let [([], value)] = samples {
+            return ConstGauge::new(*value).encode(family);
+        }
         for (labels, value) in samples {
             ConstGauge::new(*value).encode(family.encode_family(labels)?)?;
         }
@@ -88,27 +98,26 @@ fn render(figures: Arc<dyn Figures>) -> Result<String, fmt::Error> {
     Ok(text)
 }
 
-/// Answers on `address` until the process ends.
+/// Opens the listener at `address`, and answers where that is.
 ///
 /// # Errors
 /// When the address cannot be listened on.
-pub(crate) async fn listen(
-    address: SocketAddr,
-    figures: Arc<dyn Figures>,
-) -> std::io::Result<SocketAddr> {
+pub(crate) async fn bind(address: SocketAddr) -> std::io::Result<(TcpListener, SocketAddr)> {
     let listener = TcpListener::bind(address).await?;
     let bound = listener.local_addr()?;
+    Ok((listener, bound))
+}
+
+/// Answers until the process ends.
+pub(crate) async fn serve(listener: TcpListener, figures: Arc<dyn Figures>) {
     let pages = Router::new()
         .route("/metrics", get(metrics))
         .route("/healthz", get(|| async { "ok\n" }))
         .route("/readyz", get(ready))
         .with_state(figures);
-    tokio::spawn(async move {
-        if let Err(error) = axum::serve(listener, pages).await {
-            tracing::error!(%error, "the metrics listener stopped");
-        }
-    });
-    Ok(bound)
+    if let Err(error) = axum::serve(listener, pages).await {
+        tracing::error!(%error, "the metrics listener stopped");
+    }
 }
 
 async fn metrics(State(figures): State<Arc<dyn Figures>>) -> Response {
@@ -120,7 +129,7 @@ async fn metrics(State(figures): State<Arc<dyn Figures>>) -> Response {
 }
 
 async fn ready(State(figures): State<Arc<dyn Figures>>) -> Response {
-    match figures.trouble() {
+    match figures.trouble().await {
         None => "ready\n".into_response(),
         Some(why) => (StatusCode::SERVICE_UNAVAILABLE, format!("{why}\n")).into_response(),
     }
@@ -133,6 +142,7 @@ mod tests {
     #[derive(Debug)]
     struct Sample;
 
+    #[async_trait]
     impl Figures for Sample {
         fn write(&self, page: &mut Page<'_>) -> fmt::Result {
             let by_verdict: [(Labels<'_>, u64); 2] =
@@ -141,7 +151,7 @@ mod tests {
             page.gauge("connections", "Open connections", &[(&[], 2)])
         }
 
-        fn trouble(&self) -> Option<String> {
+        async fn trouble(&self) -> Option<String> {
             None
         }
     }

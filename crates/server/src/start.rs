@@ -3,6 +3,7 @@
 use crate::config::{MailRoute, Settings, StoreRoute};
 use crate::errands::Desks;
 use crate::figures::GatewayFigures;
+use crate::health::Health;
 use crate::housekeeping::Household;
 use crate::logging::DroppedLines;
 use crate::{data_dir, errands, keys, metrics, organization, records};
@@ -10,16 +11,17 @@ use narthex_api::{Api, ApiError, ApiParts, Desk, Standing};
 use narthex_idp::{
     Mailer, OutboundHttp, OutboundSettings, Outbox, Providers, SmtpMailer, Unposted,
 };
-use narthex_model::{Clock, Configuration, MasterKey, Premises, Revision, Timestamp};
+use narthex_model::{
+    AccountId, Clock, Configuration, IdpConfig, MasterKey, Premises, Revision, Timestamp,
+};
 use narthex_portal::{Parts, Portal};
 use narthex_proxy::{CertificateSource, LocalCa, Meters, ServerCertificate};
-use narthex_snapshot::{Countries, Live, Materials, Snapshot};
+use narthex_snapshot::{Live, Materials, Snapshot};
 use narthex_store::{AdminRecord, Change, Revoked, SqliteStore, Store};
 use narthex_token::KeyRing;
 use serde_json::json;
 use std::io;
 use std::net::SocketAddr;
-use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 use tokio::sync::mpsc;
@@ -32,13 +34,8 @@ const DRAIN: Duration = Duration::from_secs(30);
 #[derive(Debug, thiserror::Error)]
 pub enum StartError {
     /// The data directory does not let us in.
-    #[error("the data directory {path}: {error}")]
-    DataDir {
-        /// Which.
-        path: PathBuf,
-        /// Why.
-        error: io::Error,
-    },
+    #[error(transparent)]
+    DataDir(#[from] data_dir::DataDirError),
     /// The store does not open.
     #[error(transparent)]
     Open(#[from] narthex_store::OpenError),
@@ -52,13 +49,10 @@ pub enum StartError {
     #[error("signing keys: {0}")]
     KeyRing(#[from] narthex_token::KeyError),
     /// What the store holds does not fit the configuration file.
-    #[error("the stored configuration does not fit: {0}")]
+    #[error("what the store holds does not fit the configuration file: {0}")]
     Configuration(narthex_snapshot::Fault),
-    /// The country database cannot be read.
-    #[error(transparent)]
-    Countries(#[from] narthex_snapshot::CountriesError),
     /// Mail cannot be set up.
-    #[error("[mail] {0}")]
+    #[error(transparent)]
     Mail(#[from] narthex_idp::MailError),
     /// The client for identity providers cannot be set up.
     #[error(transparent)]
@@ -67,16 +61,25 @@ pub enum StartError {
     #[error(transparent)]
     LocalCa(#[from] narthex_proxy::LocalCaError),
     /// A listener cannot be opened.
-    #[error("{0}")]
-    Listen(io::Error),
-    /// The metrics listener cannot be opened.
-    #[error("cannot listen on {address} for metrics: {error}; change [listen] metrics")]
-    Metrics {
-        /// Where.
-        address: SocketAddr,
-        /// Why.
+    #[error("{error}; {}", remedy(error, key))]
+    Listen {
+        /// The key of `[listen]` that names the address.
+        key: &'static str,
+        /// Names the address.
         error: io::Error,
     },
+    /// The data path did not begin to work.
+    #[error("the data path did not start: {0}")]
+    Proxy(io::Error),
+}
+
+fn remedy(error: &io::Error, key: &str) -> String {
+    if error.kind() == io::ErrorKind::PermissionDenied {
+        return format!(
+            "ports below 1024 are for root: give this program CAP_NET_BIND_SERVICE, or change [listen] {key}"
+        );
+    }
+    format!("end what has it, or change [listen] {key}")
 }
 
 /// A gateway that serves.
@@ -92,7 +95,10 @@ pub struct Running {
     pub outbox: Option<Arc<Outbox>>,
     /// Where metrics are answered.
     pub metrics: Option<SocketAddr>,
-    premises: Arc<Premises>,
+    /// What it was started with.
+    settings: Settings,
+    account: AccountId,
+    health: Arc<Health>,
     clock: Clock,
     household: JoinHandle<()>,
     record_keeper: JoinHandle<()>,
@@ -105,31 +111,27 @@ pub struct Running {
 /// # Errors
 /// [`StartError`] with what to do about it; nothing is left running.
 pub async fn start(
-    settings: Settings,
+    mut settings: Settings,
     clock: Clock,
     dropped_lines: DroppedLines,
 ) -> Result<Running, StartError> {
     let now = clock.now();
-    let data_dir_error = |error| StartError::DataDir { path: settings.data_dir.clone(), error };
-    data_dir::prepare(&settings.data_dir).map_err(data_dir_error)?;
-    data_dir::keep_account_id(&settings.data_dir, &settings.premises.account.id)
-        .map_err(data_dir_error)?;
-    let master = match &settings.master_key {
-        Some(key) => key.clone(),
-        None => Arc::new(data_dir::master_key(&settings.data_dir).map_err(data_dir_error)?),
-    };
-    let local_ca = Arc::new(LocalCa::open_or_create(&settings.data_dir, now)?);
-
+    let master = data_dir::prepare(&settings)?;
     let store = open_store(&settings, master).await?;
-    let (revision, configuration) = settled(&*store, &settings, &clock).await?;
+    let local_ca = Arc::new(LocalCa::open_or_create(&settings.data_dir, now)?);
+    let account = match &settings.account_id {
+        Some(given) => given.clone(),
+        None => store.account_id().await?,
+    };
+    let premises = Arc::new(settings.premises(account.clone()));
+    let (revision, configuration) = settled(&*store, &premises, &clock).await?;
     let rotation = configuration.organization.as_ref().map(|organization| organization.keys);
     let interval = rotation.unwrap_or_default().key_rotation_interval_days;
     let signing_keys = keys::open(&*store, interval, now).await?;
-    let premises = Arc::new(settings.premises.clone());
     let materials = Materials {
-        premises: premises.clone(),
-        keys: Arc::new(KeyRing::of(signing_keys.clone(), &settings.premises.team, now)?),
-        countries: countries(&settings)?,
+        keys: Arc::new(KeyRing::of(signing_keys.clone(), &premises.team, now)?),
+        premises,
+        countries: settings.countries.take(),
     };
     let snapshot = Snapshot::compile(&materials, &configuration, revision)
         .map_err(StartError::Configuration)?;
@@ -137,6 +139,12 @@ pub async fn start(
     recall(&*store, &live, &clock).await?;
 
     let Post { mailer, outbox } = Post::open(&settings, &clock)?;
+    let mut providers = configuration.identity_providers.values();
+    if matches!(settings.mail, MailRoute::Unset)
+        && providers.any(|provider| matches!(provider.config, IdpConfig::OneTimePin))
+    {
+        tracing::warn!("login codes cannot be sent: give [mail] from and smtp, and restart");
+    }
     let outbound = OutboundHttp::new(OutboundSettings::default())?;
     let providers = Providers::new(outbound, mailer, clock.clone());
     let desk = Arc::new(Desk::new(
@@ -168,12 +176,20 @@ pub async fn start(
         })),
     };
 
+    let metrics = match settings.metrics {
+        None => None,
+        Some(address) => Some(metrics::bind(address).await.map_err(|error| {
+            let error =
+                io::Error::new(error.kind(), format!("cannot listen on {address}: {error}"));
+            StartError::Listen { key: "metrics", error }
+        })?),
+    };
     let meters = Arc::new(Meters::new(settings.cores));
     let proxy_settings = narthex_proxy::Settings {
         https: settings.https.clone(),
         http: settings.http.clone(),
         cores: settings.cores,
-        certificates: certificate_source(settings.certificates, &local_ca),
+        certificates: certificate_source(settings.certificates.clone(), &local_ca),
         public_https_port: None,
         trusted_proxies: settings.trusted_proxies.clone(),
         log_requests: settings.log_requests,
@@ -187,7 +203,7 @@ pub async fn start(
         meters.clone(),
         clock.clone(),
     )
-    .map_err(StartError::Listen)?;
+    .map_err(|error| listen_error(&settings, error))?;
 
     tokio::spawn(errands::run(errand_queue, desks));
     let counts = Arc::new(records::RecordCounts::default());
@@ -199,15 +215,18 @@ pub async fn start(
         folder: proxy.folder(),
         clock: clock.clone(),
     };
-    let figures = Arc::new(GatewayFigures { meters, live: live.clone(), counts, dropped_lines });
-    let metrics = match settings.metrics {
-        None => None,
-        Some(address) => Some(
-            metrics::listen(address, figures)
-                .await
-                .map_err(|error| StartError::Metrics { address, error })?,
-        ),
+    let health = Arc::new(Health::new(store.clone()));
+    let figures = GatewayFigures {
+        meters,
+        live: live.clone(),
+        counts,
+        dropped_lines,
+        health: health.clone(),
     };
+    let metrics = metrics.map(|(listener, address)| {
+        tokio::spawn(metrics::serve(listener, Arc::new(figures)));
+        address
+    });
     Ok(Running {
         proxy,
         live,
@@ -215,7 +234,9 @@ pub async fn start(
         desk,
         outbox,
         metrics,
-        premises,
+        settings,
+        account,
+        health,
         clock,
         household: tokio::spawn(household.keep()),
         record_keeper,
@@ -234,12 +255,12 @@ async fn open_store(
 /// The stored configuration with an organisation in it.
 async fn settled(
     store: &dyn Store,
-    settings: &Settings,
+    premises: &Premises,
     clock: &Clock,
 ) -> Result<(Revision, Configuration), StartError> {
     let (revision, before) = store.load().await?;
     let mut configuration = before.clone();
-    if !organization::settle(&mut configuration, &settings.premises, clock.now()) {
+    if !organization::settle(&mut configuration, premises, clock.now()) {
         return Ok((revision, before));
     }
     let record = AdminRecord {
@@ -282,10 +303,16 @@ fn certificate_source(
     CertificateSource { certificates: configured, local_ca: Some(local_ca.clone()) }
 }
 
-fn countries(settings: &Settings) -> Result<Option<Arc<Countries>>, StartError> {
-    match &settings.geo_database {
-        None => Ok(None),
-        Some(path) => Ok(Some(Arc::new(Countries::load(path)?))),
+/// Which key of the file to change: the data path's errors begin with the address.
+fn listen_error(settings: &Settings, error: io::Error) -> StartError {
+    let text = error.to_string();
+    let names = |at: &SocketAddr| text.starts_with(&format!("cannot listen on {at}: "));
+    if settings.https.iter().any(names) {
+        StartError::Listen { key: "https", error }
+    } else if settings.http.iter().any(names) {
+        StartError::Listen { key: "http", error }
+    } else {
+        StartError::Proxy(error)
     }
 }
 
@@ -330,21 +357,27 @@ impl Running {
     /// # Errors
     /// When the stored configuration does not fit the new file, or a file it names cannot be read.
     pub async fn reload(&mut self, settings: Settings) -> Result<(), ReloadError> {
-        if settings.premises.team != self.premises.team {
-            return Err(ReloadError::TeamDomain);
+        if settings.team != self.settings.team {
+            return Err(ReloadError::TeamDomain {
+                running: self.settings.team.issuer().to_owned(),
+                found: settings.team.issuer().to_owned(),
+            });
         }
-        let countries = countries(&settings)?;
-        let mut premises = settings.premises;
-        premises.account.id = self.premises.account.id.clone();
-        let premises = Arc::new(premises);
-        self.desk.replace_premises(premises.clone(), countries, self.clock.now()).await?;
+        let premises = Arc::new(settings.premises(self.account.clone()));
+        let countries = settings.countries.clone();
+        self.desk.replace_premises(premises, countries, self.clock.now()).await?;
+        let waiting = settings.need_restart(&self.settings);
         self.proxy.reload_certificates(certificate_source(settings.certificates, &self.local_ca));
-        self.premises = premises;
+        if !waiting.is_empty() {
+            let keys = waiting.join(", ");
+            tracing::warn!(keys, "changes of {keys} take effect at the next restart");
+        }
         Ok(())
     }
 
     /// Stops: no new connections, requests under way finish within 30 seconds, records are written.
     pub async fn drain(self) {
+        self.health.leave();
         self.household.abort();
         let counts = self.proxy.drain(DRAIN).await;
         if !counts.is_empty()
@@ -362,12 +395,16 @@ impl Running {
 #[derive(Debug, thiserror::Error)]
 pub enum ReloadError {
     /// Tokens name their issuer.
-    #[error("[team] domain cannot change while the gateway runs; restart it")]
-    TeamDomain,
-    /// A part of the new reading cannot be had.
-    #[error(transparent)]
-    Part(#[from] StartError),
+    #[error(
+        "the issuer of tokens is {running} and [team] domain now makes it {found}; it cannot change while the gateway runs: restart it"
+    )]
+    TeamDomain {
+        /// The one in force.
+        running: String,
+        /// The one in the file.
+        found: String,
+    },
     /// The stored configuration does not fit the new file.
-    #[error("the stored configuration does not fit the new file: {0}")]
+    #[error("what the store holds does not fit the new file: {0}")]
     Desk(#[from] ApiError),
 }

@@ -4,19 +4,13 @@ use crate::config::{Settings, StoreRoute};
 use crate::data_dir;
 use narthex_model::{ApiTokenId, Clock, Secret, Timestamp};
 use narthex_store::{ApiToken, OpenError, SqliteStore, Store, StoreError};
-use std::sync::Arc;
 
 /// Why no token was made.
 #[derive(Debug, thiserror::Error)]
 pub enum TokenCreateError {
     /// The data directory does not let us in.
-    #[error("the data directory {path}: {error}")]
-    DataDir {
-        /// Which.
-        path: String,
-        /// Why.
-        error: std::io::Error,
-    },
+    #[error(transparent)]
+    DataDir(#[from] data_dir::DataDirError),
     /// The store does not open.
     #[error(transparent)]
     Open(#[from] OpenError),
@@ -35,13 +29,7 @@ pub async fn create(
     read_only: bool,
     clock: &Clock,
 ) -> Result<Secret, TokenCreateError> {
-    let io =
-        |error| TokenCreateError::DataDir { path: settings.data_dir.display().to_string(), error };
-    data_dir::prepare(&settings.data_dir).map_err(io)?;
-    let master = match &settings.master_key {
-        Some(key) => key.clone(),
-        None => Arc::new(data_dir::master_key(&settings.data_dir).map_err(io)?),
-    };
+    let master = data_dir::prepare(settings)?;
     let StoreRoute::Sqlite(path) = &settings.store;
     let store = SqliteStore::open_beside(path, master).await?;
     let secret = Secret::random();

@@ -61,6 +61,16 @@ impl fmt::Debug for Snapshot {
 }
 
 impl Snapshot {
+    /// Checks what the configuration file says, as far as that goes without a stored configuration. The pointers of
+    /// faults follow the file: `/zone/0/name`.
+    ///
+    /// # Errors
+    /// The first [`Fault`] found.
+    pub fn check_premises(premises: &Premises) -> Result<(), Fault> {
+        check::premises(premises)?;
+        Origins::compile(&premises.ingress).map(drop)
+    }
+
     /// Checks `configuration` and builds the tables.
     ///
     /// # Errors

@@ -25,6 +25,8 @@ pub(crate) use error::UpstreamError;
 pub(crate) use h1::Handed;
 pub(crate) use vigil::{Cut, Watch};
 
+pub use tls::check_ca_pool;
+
 use crate::body::{ClientBody, ProxyBody};
 use crate::leash::Leash;
 use crate::meters::{LaneMeters, Meters};

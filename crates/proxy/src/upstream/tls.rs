@@ -49,6 +49,14 @@ impl OriginTls {
     }
 }
 
+/// Checks that a file of CAs for origins can be used.
+///
+/// # Errors
+/// Why it cannot be read, or what is wrong in it.
+pub fn check_ca_pool(file: &Path) -> Result<(), String> {
+    read_roots(file).map(drop)
+}
+
 fn read_roots(file: &Path) -> Result<RootCertStore, String> {
     let complain = |what: &dyn std::fmt::Display| format!("ca_pool {}: {what}", file.display());
     let mut roots = RootCertStore::empty();

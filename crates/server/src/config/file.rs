@@ -1,9 +1,12 @@
 //! The configuration file as it is written: closed, typed, and each mistake named with its line (design §4).
 
 use narthex_model::{
-    AccountId, Authority, GoDuration, Hostname, OriginService, TeamDomain, ZoneId,
+    AccountId, Authority, GoDuration, Hostname, OriginService, Secret, TeamDomain, ZoneId,
 };
-use serde::Deserialize;
+use serde::de::value::MapAccessDeserializer;
+use serde::de::{Error, MapAccess, Visitor};
+use serde::{Deserialize, Deserializer};
+use std::fmt;
 use std::net::SocketAddr;
 use std::path::PathBuf;
 
@@ -35,7 +38,7 @@ pub(super) struct File {
 #[derive(Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub(super) struct Listen {
-    pub(super) https: Vec<SocketAddr>,
+    pub(super) https: toml::Spanned<Vec<SocketAddr>>,
     #[serde(default)]
     pub(super) http: Vec<SocketAddr>,
     pub(super) metrics: Option<SocketAddr>,
@@ -82,8 +85,8 @@ pub(super) struct Tls {
 #[derive(Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub(super) struct Certificate {
-    pub(super) cert: PathBuf,
-    pub(super) key: PathBuf,
+    pub(super) cert: toml::Spanned<PathBuf>,
+    pub(super) key: toml::Spanned<PathBuf>,
 }
 
 #[derive(Debug, Deserialize)]
@@ -110,7 +113,7 @@ impl Default for Store {
 #[serde(deny_unknown_fields)]
 pub(super) struct Mail {
     pub(super) from: toml::Spanned<String>,
-    pub(super) smtp: toml::Spanned<String>,
+    pub(super) smtp: toml::Spanned<Secret>,
 }
 
 #[derive(Debug, Default, Deserialize)]
@@ -153,7 +156,7 @@ pub(super) struct Geo {
 #[serde(deny_unknown_fields)]
 pub(super) struct Ingress {
     pub(super) hostname: toml::Spanned<String>,
-    pub(super) path: Option<toml::Spanned<String>>,
+    pub(super) path: Option<String>,
     pub(super) service: OriginService,
     #[serde(default)]
     pub(super) origin_request: OriginRequest,
@@ -169,15 +172,53 @@ pub(super) struct OriginRequest {
     pub(super) origin_server_name: Option<Hostname>,
     #[serde(default)]
     pub(super) no_tls_verify: bool,
-    pub(super) ca_pool: Option<PathBuf>,
+    pub(super) ca_pool: Option<toml::Spanned<PathBuf>>,
     #[serde(default)]
     pub(super) http2_origin: bool,
 }
 
 /// A secret that stands somewhere else: `{ file = "…" }` or `{ env = "NAME" }`; never in the file itself.
-#[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
-#[serde(rename_all = "lowercase")]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) enum SecretSource {
     File(PathBuf),
     Env(String),
+}
+
+impl<'de> Deserialize<'de> for SecretSource {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        deserializer.deserialize_any(SecretSourceVisitor)
+    }
+}
+
+struct SecretSourceVisitor;
+
+impl<'de> Visitor<'de> for SecretSourceVisitor {
+    type Value = SecretSource;
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("{ file = \"PATH\" } or { env = \"NAME\" }")
+    }
+
+    fn visit_str<E: Error>(self, _secret: &str) -> Result<SecretSource, E> {
+        Err(E::custom(
+            "found text, expected { file = PATH } or { env = NAME }; a secret never stands in this file itself",
+        ))
+    }
+
+    fn visit_map<A: MapAccess<'de>>(self, map: A) -> Result<SecretSource, A::Error> {
+        #[derive(Deserialize)]
+        #[serde(deny_unknown_fields)]
+        struct Written {
+            file: Option<PathBuf>,
+            env: Option<String>,
+        }
+        let written = Written::deserialize(MapAccessDeserializer::new(map))?;
+        match (written.file, written.env) {
+            (Some(path), None) => Ok(SecretSource::File(path)),
+            (None, Some(name)) => Ok(SecretSource::Env(name)),
+            (Some(_), Some(_)) | (None, None) => {
+                Err(A::Error::custom("expected exactly one of file and env"))
+            }
+        }
+    }
 }

@@ -9,6 +9,7 @@ mod text;
 
 use crate::Fault;
 use narthex_model::{Configuration, Premises};
+pub(crate) use premises::check as premises;
 
 /// Checks everything that can be said without compiling policies.
 pub(crate) fn everything(premises: &Premises, configuration: &Configuration) -> Result<(), Fault> {

@@ -3,7 +3,7 @@
 use crate::{Fault, FaultAt};
 use narthex_model::Premises;
 
-pub(super) fn check(premises: &Premises) -> Result<(), Fault> {
+pub(crate) fn check(premises: &Premises) -> Result<(), Fault> {
     let fault =
         |pointer: String, message: String| Err(Fault::invalid(FaultAt::Premises, pointer, message));
     if let Some(admin) = &premises.admin
