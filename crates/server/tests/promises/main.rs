@@ -1,0 +1,15 @@
+//! What `narthexd` promises as a program: the binary itself, its files, its signals and its listeners.
+
+#![expect(clippy::unwrap_used, reason = "these are tests; a panic is a failure")]
+
+mod browser;
+mod check;
+mod daemon;
+mod demo;
+mod drain;
+mod metrics;
+mod origin;
+mod reload;
+mod restart;
+mod start;
+mod wire;
