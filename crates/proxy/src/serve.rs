@@ -85,7 +85,9 @@ impl<'a> Scene<'a> {
             Ok(None) => return no_content(), // OPTIONS *
             Err(refusal) => {
                 let response = self.refuse(&refusal, Seen::default(), report);
-                return if head.version < Version::HTTP_2 { closing(response) } else { response };
+                let unclear = matches!(refusal, Refusal::Malformed(_));
+                let http1 = head.version < Version::HTTP_2;
+                return if unclear && http1 { closing(response) } else { response };
             }
         };
         let seen = Seen { target: Some(&target), ..Seen::default() };
