@@ -174,13 +174,15 @@ class EchoSockets:
 
     def __init__(self):
         self.seen = []
-        self.server = websockets.sync.server.serve(self.echo, "127.0.0.1", 0)
+        self.server = websockets.sync.server.serve(self.echo, "127.0.0.1", 0, process_request=self.note)
         self.port = self.server.socket.getsockname()[1]
         self.service = f"http://127.0.0.1:{self.port}"
         threading.Thread(target=self.server.serve_forever, daemon=True).start()
 
+    def note(self, connection, request):
+        self.seen.append(request.headers)
+
     def echo(self, connection):
-        self.seen.append(connection.request.headers)
         for message in connection:
             connection.send(message)
 

@@ -532,6 +532,58 @@ def test_14_preflights_are_refused_answered_or_passed_on(gateway, wiki, log_in, 
     assert origin.take() == []
 
 
+# 15, 17, 18
+
+
+def chain(browser, app):
+    """The hosts whose `/authorized` a login passes, in their order, and the cookies that they set."""
+    url, hosts = app.url("/hello"), []
+    for _ in range(16):
+        answer = browser.send("GET", url)
+        if "CF_Authorization" in answer.cookies and "/cdn-cgi/access/authorized" in url:
+            hosts.append(urllib.parse.urlsplit(url).hostname)
+        if answer.status != 302:
+            return hosts, url
+        url = urllib.parse.urljoin(url, answer["location"])
+    raise AssertionError(url)
+
+
+@pytest.mark.parametrize("count, cookies", [(4, 4), (5, 5), (6, 1)])
+def test_15_a_login_covers_up_to_five_hosts(gateway, wiki, ann, log_in, count, cookies):
+    log_in(wiki)
+    hosts = [f"many{count}-{place}.localhost" for place in range(count)]
+    wildcard = {"type": "public", "uri": f"*.many{count}.localhost"}
+    app = gateway.protect(
+        ALLOW, host=hosts[0], destinations=[*({"type": "public", "uri": host} for host in hosts), *([wildcard] if count == 4 else [])])
+    passed, end = chain(ann, app)
+    assert end == app.url("/hello")
+    assert len(passed) == cookies and set(passed) <= set(hosts)
+    assert passed[-1] == hosts[0], "the starting host comes last"
+
+
+def test_17_tokens_outlive_the_rotation_of_their_key(gateway, wiki, log_in):
+    token = log_in(wiki)
+    gateway.access("POST", "/keys/rotate")
+    document = json.loads(gateway.request("GET", f"{gateway.team}/cdn-cgi/access/certs").body)
+    assert jwt.get_unverified_header(token)["kid"] in {key["kid"] for key in document["keys"]}
+    assert len(document["keys"]) >= 2
+    assert wiki.request(headers={"Cookie": f"CF_Authorization={token}"}).status == 200
+
+
+def test_18_the_most_special_application_decides(gateway, origin):
+    host = "special.localhost"
+    gateway.protect(BYPASS, host=host, path="/open")
+    gateway.protect(policy("deny"), host=host, path="/open/secret")
+    whole = gateway.protect(ALLOW, host=host)
+    gateway.protect(BYPASS, host="*.below.localhost")
+    for path, status in [
+        ("/", 302), ("/open", 200), ("/open/", 200), ("/open/x", 200), ("/openx", 302), ("/OPEN", 302),
+        ("/open/secret", 403), ("/open/secret/x", 403), ("/open/../x", 302), ("/open/x/../secret", 403),
+        ("/x?/open", 302), ("/%6fpen", 200),
+    ]:
+        assert whole.request(rest=path).status == status, path
+
+
 # 16
 
 

@@ -68,7 +68,7 @@ def test_n01_rapid_reset_ends_with_goaway(open_app, origin, unharmed):
             if attacker.flood(burst, 1) == 0:
                 break
         found = attacker.until(gave_up)
-    assert found.goaway == ENHANCE_YOUR_CALM or found.closed
+    assert found.goaway == ENHANCE_YOUR_CALM
     assert len([one for one in origin.take() if one.target == "/n01"]) < calls / 10
 
 
@@ -82,33 +82,34 @@ def test_n02_made_to_reset_ends_with_goaway(open_app, origin, unharmed):
             if attacker.flood(burst, 1) == 0:
                 break
         found = attacker.until(gave_up)
-    assert found.goaway is not None or found.closed
+    assert found.goaway == ENHANCE_YOUR_CALM
     assert len([one for one in origin.take() if one.target == "/n02"]) < 2_000
 
 
-@pytest.mark.parametrize("payload", [b"", text("x") + b"y" * 4_000], ids=["empty", "large"])
-def test_n03_a_continuation_flood_ends(open_app, origin, unharmed, payload):
-    payload = payload and b"\0" + text("x-filler") + text("y" * 4_000)
+@pytest.mark.parametrize("payload", [b"", b"\0" + text("x-filler") + text("y" * 4_000)], ids=["empty", "large"])
+def test_n03_a_continuation_flood_ends_with_goaway(open_app, origin, unharmed, payload):
     with Frames(open_app) as attacker:
         attacker.send(frame(HEADERS, END_STREAM, 1, hpack(open_app, path="/n03")))
         attacker.flood(frame(CONTINUATION, 0, 1, payload) * 16, 2_000)
         found = attacker.until(gave_up)
-    assert found.goaway is not None or found.closed or found.resets
+    assert found.goaway == ENHANCE_YOUR_CALM
     assert not [one for one in origin.take() if one.target == "/n03"]
 
 
-@pytest.mark.parametrize("one", [frame(SETTINGS), frame(PING, 0, 0, b"12345678")], ids=["settings", "ping"])
-def test_n04_settings_and_ping_floods_end_or_are_slowed(open_app, unharmed, one):
-    with Frames(open_app) as attacker:
-        attacker.wire.sock.settimeout(8)
-        attacker.flood(one * 500, 200)
+def test_n04_settings_and_ping_floods_end_the_connection(open_app, unharmed):
+    with Frames(open_app) as settings, Frames(open_app) as pings:
+        settings.flood(frame(SETTINGS) * 500, 200)
+        pings.flood(frame(PING, 0, 0, b"12345678") * 500, 200)
+        for attacker in (settings, pings):
+            found = attacker.until(gave_up)
+            assert found.closed or found.goaway is not None, "by the next look at what the connection brings"
 
 
-def test_n05_a_flood_of_empty_data_is_bounded(open_app, origin, unharmed):
+def test_n05_a_flood_of_empty_data_ends_with_goaway(open_app, origin, unharmed):
     with Frames(open_app) as attacker:
         attacker.send(frame(HEADERS, END_HEADERS, 1, hpack(open_app, path="/n05")))
-        attacker.wire.sock.settimeout(8)
         attacker.flood(frame(DATA, 0, 1) * 1_000, 200)
+        assert attacker.until(gave_up).goaway == ENHANCE_YOUR_CALM
     assert not [one for one in origin.take() if one.target == "/n05"], "never forwarded as complete"
 
 
@@ -118,7 +119,7 @@ def test_n06_an_hpack_bomb_is_not_unpacked(open_app, origin, unharmed):
         block = hpack(open_app, path="/n06") + entry + b"\xbe" * 12_000
         attacker.send(frame(HEADERS, END_HEADERS | END_STREAM, 1, block))
         found = attacker.until(lambda found: gave_up(found) or found.resets or found.answers)
-    assert found.closed or found.resets or found.goaway is not None or refused(found.answers.get(1))
+    assert found.resets or found.goaway is not None or refused(found.answers[1])
     assert not [one for one in origin.take() if one.target == "/n06"]
 
 

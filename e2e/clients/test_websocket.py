@@ -1,12 +1,13 @@
 """WebSockets through the gateway (security §4, group W; access-protocol §6.5), by the `websockets` library on both ends."""
 
+import asyncio
 import ssl
 
 import jwt
 import pytest
 from gateway import policy
+from websockets.asyncio.client import connect
 from websockets.exceptions import ConnectionClosed, InvalidStatus
-from websockets.sync.client import connect
 from wire import PATIENCE
 
 
@@ -29,11 +30,51 @@ def forgotten(sockets):
     sockets.take()
 
 
+class Connect(connect):
+    """The library's client, but that it follows no redirects."""
+
+    def process_redirect(self, error):
+        return error
+
+
+class Dialled:
+    """A WebSocket to the gateway. All of it runs in one thread: the library's own threaded client reads and writes one TLS
+    connection in two, which CPython's `ssl` does not bear, and now and then hangs in its handshake."""
+
+    def __init__(self, app, headers, **settings):
+        self.loop = asyncio.new_event_loop()
+        context = ssl.create_default_context(cafile=app.gateway.ca)
+        try:
+            self.connection = self.run(Connect(
+                app.url("/chat").replace("https:", "wss:"), ssl=context, additional_headers=headers, open_timeout=PATIENCE,
+                proxy=None, **settings))
+        except BaseException:
+            self.loop.close()
+            raise
+        self.response, self.subprotocol = self.connection.response, self.connection.subprotocol
+
+    def run(self, what, patience=PATIENCE):
+        async def in_time():
+            return await asyncio.wait_for(what, patience)
+
+        return self.loop.run_until_complete(in_time())
+
+    def send(self, message):
+        self.run(self.connection.send(message))
+
+    def recv(self, patience):
+        return self.run(self.connection.recv(), patience)
+
+    def __enter__(self):
+        return self
+
+    def __exit__(self, *_):
+        self.run(self.connection.close())
+        self.loop.close()
+
+
 def dial(app, headers=None, **settings):
-    context = ssl.create_default_context(cafile=app.gateway.ca)
-    return connect(
-        app.url("/chat").replace("https:", "wss:"), ssl=context, additional_headers=headers, open_timeout=PATIENCE,
-        proxy=None, **settings)
+    return Dialled(app, headers, **settings)
 
 
 def refused(app, headers=None):
@@ -137,3 +178,54 @@ def test_w05_and_switching_a_service_token_off(gateway, chat):
         assert connection.recv(PATIENCE) == "hello"
         gateway.access("PUT", f"/service_tokens/{machine['id']}", {"name": "short-lived", "enabled": False})
         assert closed_with(connection) == 1008
+
+
+# What the origin does with the handshake.
+
+
+@pytest.fixture(scope="module")
+def open_app(gateway):
+    return gateway.protect(policy("bypass"))
+
+
+KEY = "dGhlIHNhbXBsZSBub25jZQ=="
+ACCEPT = b"s3pPLMBiTxaQ9kYGzzhZRbK+xOo="  # RFC 6455 §1.3
+
+
+def handshake(app, path):
+    return (f"GET {path} HTTP/1.1\r\nHost: {app.authority}\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n"
+            f"Sec-WebSocket-Version: 13\r\nSec-WebSocket-Key: {KEY}\r\n\r\n")
+
+
+def switching(*fields):
+    return b"".join(line + b"\r\n" for line in (
+        b"HTTP/1.1 101 Switching Protocols", b"Connection: Upgrade", b"Upgrade: websocket", *fields)) + b"\r\n"
+
+
+def test_w02_what_a_client_says_before_the_101_is_held_back(open_app, origin):
+    with open_app.open() as connection:
+        early = "GET /smuggled HTTP/1.1\r\nHost: x\r\n\r\n"
+        answer = connection.ask(handshake(open_app, "/says-200") + early)
+        assert answer.status == 200, "the origin does not switch"
+        following = connection.answer()
+    seen = origin.take()
+    assert following is None or following.status in (400, 421), "the rest is not for the origin"
+    assert [one.target for one in seen] == ["/says-200"]
+
+
+@pytest.mark.parametrize("answer", [
+    switching(b"Sec-WebSocket-Accept: AAAAAAAAAAAAAAAAAAAAAAAAAAA="), switching(),
+    switching(b"Sec-WebSocket-Accept: " + ACCEPT, b"Sec-WebSocket-Accept: " + ACCEPT),
+    switching(b"Sec-WebSocket-Accept: " + ACCEPT).replace(b"Upgrade: websocket", b"Upgrade: other"),
+], ids=["wrong", "absent", "twice", "another_protocol"])
+def test_w03_a_101_that_does_not_belong_to_the_key_is_a_502(open_app, origin, answer):
+    origin.answers["/switch"] = answer
+    with open_app.open() as connection:
+        assert connection.ask(handshake(open_app, "/switch")).status == 502
+
+
+def test_w03_the_one_that_does_is_passed_on(open_app, origin):
+    origin.answers["/switch"] = switching(b"Sec-WebSocket-Accept: " + ACCEPT) + b"\x81\x02hi"
+    with open_app.open() as connection:
+        assert connection.ask(handshake(open_app, "/switch")).status == 101
+        assert connection.reader.exactly(4) == b"\x81\x02hi"
