@@ -303,9 +303,7 @@ def test_i08_a_hostile_answer_is_a_502_and_its_connection_is_not_used_again(open
     origin.answers["/hostile"] = answer
     with open_app.open() as connection:
         found = connection.ask(filled(open_app, head("GET /hostile HTTP/1.1")))
-        assert found.status in (200, 502)
-        if found.status == 200:
-            assert found.head.all("content-length") == [] or found.head.all("transfer-encoding") == [], "one framing"
+        assert found.status == 502
     origin_saw(open_app, origin, None)
 
 
