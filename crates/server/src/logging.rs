@@ -98,8 +98,6 @@ pub fn flush() {
 }
 
 /// Starts the log of this process; a second call changes nothing.
-///
-/// `NARTHEX_LOG` (a filter such as `narthex_proxy=debug`) is not read: the configuration file decides.
 pub fn start(level: LogLevel) -> DroppedLines {
     let (sender, receiver) = sync_channel(QUEUE);
     let dropped = DroppedLines::default();
