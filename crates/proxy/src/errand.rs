@@ -41,7 +41,7 @@ pub struct Visitor {
     pub app: Option<AppId>,
 }
 
-/// One request for the control side. Dropping `reply` answers 503.
+/// One request for the control side. Dropping `reply` answers 500: whoever took the errand has failed.
 #[derive(Debug)]
 pub struct Errand {
     /// Which site.
@@ -66,6 +66,9 @@ pub(crate) enum NotRun {
     /// The queue is full, or nobody takes from it.
     #[error("the control side is busy or gone")]
     Busy,
+    /// It was taken and dropped: its handler failed.
+    #[error("the control side failed while it worked on this; this is a bug")]
+    Failed,
     /// No answer in time.
     #[error("the control side did not answer within {0:?}")]
     Silent(Duration),
@@ -88,7 +91,7 @@ pub(crate) async fn run(
     place.send(Errand { site, request, visitor, reply });
     match tokio::time::timeout(patience, answer).await {
         Ok(Ok(response)) => Ok(response),
-        Ok(Err(_)) => Err(NotRun::Busy),
+        Ok(Err(_)) => Err(NotRun::Failed),
         Err(_) => Err(NotRun::Silent(patience)),
     }
 }

@@ -129,6 +129,7 @@ impl Refusal {
                 NotRun::TooLarge(_) => StatusCode::PAYLOAD_TOO_LARGE,
                 NotRun::Body => StatusCode::BAD_REQUEST,
                 NotRun::Busy => StatusCode::SERVICE_UNAVAILABLE,
+                NotRun::Failed => StatusCode::INTERNAL_SERVER_ERROR,
                 NotRun::Silent(_) => StatusCode::GATEWAY_TIMEOUT,
             },
             Self::NoOrigin => StatusCode::BAD_GATEWAY,
@@ -185,7 +186,9 @@ impl Refusal {
     /// Whether the operator has something to repair.
     pub(crate) fn is_our_failure(&self) -> bool {
         match self {
-            Self::NoOrigin | Self::NotRun(NotRun::Busy | NotRun::Silent(_)) | Self::Panic => true,
+            Self::NoOrigin
+            | Self::NotRun(NotRun::Busy | NotRun::Failed | NotRun::Silent(_))
+            | Self::Panic => true,
             Self::Upstream(error) => upstream_status(error).is_server_error(),
             Self::Malformed(_)
             | Self::Unreadable(_)

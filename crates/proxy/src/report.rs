@@ -1,6 +1,7 @@
 //! What is written down of a request: meters, the log line, and the access record of a refusal. None of it holds a
 //! token, a cookie, a secret, a query or, in the log, an address of mail (style, "Logs").
 
+use crate::errand::NotRun;
 use crate::lane::Lane;
 use crate::permit::{Ground, Permit};
 use crate::refuse::{Refusal, Told};
@@ -131,9 +132,12 @@ fn count(refusal: &Refusal, told: &Told<'_>) {
         Refusal::Unmatched | Refusal::Preflight | Refusal::Forbidden(_) => &meters.forbidden,
         Refusal::Unauthenticated { .. } => &meters.unauthenticated,
         Refusal::Login { .. } => &meters.sent_to_login,
-        Refusal::Busy | Refusal::NotRun(_) => &meters.control_busy,
+        Refusal::Busy
+        | Refusal::NotRun(NotRun::TooLarge(_) | NotRun::Body | NotRun::Busy | NotRun::Silent(_)) => {
+            &meters.control_busy
+        }
         Refusal::Upstream(_) => &meters.upstream_failures,
-        Refusal::Panic => &meters.panics,
+        Refusal::NotRun(NotRun::Failed) | Refusal::Panic => &meters.panics,
     };
     meter.add();
 }

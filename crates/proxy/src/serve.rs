@@ -46,8 +46,7 @@ pub(crate) async fn serve(
 
     let told = AssertUnwindSafe(scene.tell(head, ClientBody::of(body), &mut report));
     let mut response = told.catch_unwind().await.unwrap_or_else(|_| {
-        lane.meters().panics.add();
-        scene.refuse(&Refusal::Panic, Seen::default(), &Report::new(began))
+        scene.refuse(&Refusal::Panic, Seen::default(), &Report::new(began)) // which counts it
     });
     if let Ok(value) = HeaderValue::from_str(ray.as_str()) {
         response.headers_mut().insert(RAY, value);

@@ -110,7 +110,7 @@ impl Refusal {
                 "The application behind this gateway could not be reached, or did not answer properly.",
                 "Try again in a moment. If it stays so, tell whoever runs the application.",
             ),
-            Self::Panic => notice(
+            Self::Panic | Self::NotRun(NotRun::Failed) => notice(
                 "Something went wrong",
                 "The gateway failed while it worked on this request.",
                 "Try again. If it stays so, tell whoever runs this gateway.",

@@ -4,6 +4,7 @@
 use crate::leash::Leash;
 use std::cell::{Cell, RefCell};
 use std::fmt;
+use std::panic::AssertUnwindSafe;
 use std::rc::{Rc, Weak};
 use std::task::{Context, Waker};
 use std::time::Duration;
@@ -89,7 +90,7 @@ impl Vigil {
     fn look_around(&self, ask_leashes: bool) {
         let now = self.now.get();
         let verdict = |exchange: &Exchange| {
-            if ask_leashes && !exchange.leash.holds() {
+            if ask_leashes && !still_admitted(&exchange.leash) {
                 return Some(Cut::Revoked);
             }
             let still = now.wrapping_sub(exchange.moved.get());
@@ -136,6 +137,12 @@ impl Vigil {
     fn len(&self) -> usize {
         self.watched.borrow().len()
     }
+}
+
+/// What a leash says. One that cannot be asked without a panic does not hold, and costs its own exchange only
+/// (security rules 1 and 40).
+fn still_admitted(leash: &Leash) -> bool {
+    std::panic::catch_unwind(AssertUnwindSafe(|| leash.holds())).unwrap_or(false)
 }
 
 fn ticks(time: Duration, tick: Duration) -> u32 {
@@ -302,6 +309,18 @@ mod tests {
             assert_eq!(ended(&held).await, Cut::Revoked);
             assert_eq!(before.elapsed(), Duration::ZERO, "no tick was waited for");
             assert_eq!(other.arrived(), Ok(()));
+        });
+    }
+
+    #[test]
+    fn r18_a_leash_that_panics_costs_its_own_stream_only() {
+        with_vigil(async |vigil, revocations| {
+            let broken = vigil.watch(Leash::held_by(|| panic!("asked")), 3600 * TICK);
+            let other = vigil.watch(Leash::held_by(|| true), 5 * TICK);
+            yield_now().await;
+            revocations.send_replace(1);
+            assert_eq!(ended(&broken).await, Cut::Revoked, "in doubt it does not hold");
+            assert_eq!(ended(&other).await, Cut::Idle, "the vigil goes on");
         });
     }
 
