@@ -4,6 +4,7 @@ use crate::health::Health;
 use crate::logging::DroppedLines;
 use crate::metrics::{Figures, Page};
 use crate::records::RecordCounts;
+use crate::restarts::Restarts;
 use async_trait::async_trait;
 use narthex_proxy::Meters;
 use narthex_snapshot::Live;
@@ -17,6 +18,7 @@ pub(crate) struct GatewayFigures {
     pub(crate) counts: Arc<RecordCounts>,
     pub(crate) dropped_lines: DroppedLines,
     pub(crate) health: Arc<Health>,
+    pub(crate) restarts: Arc<Restarts>,
 }
 
 impl fmt::Debug for GatewayFigures {
@@ -121,6 +123,9 @@ impl Figures for GatewayFigures {
             "Log lines that a slow reader lost",
             &[(&[], self.dropped_lines.count())],
         )?;
+        let restarts = self.restarts.read().map(|(work, count)| ([("work", work)], count));
+        let restarts = restarts.each_ref().map(|(labels, count)| (&labels[..], *count));
+        page.counter("restarts", "Background work begun again after a panic", &restarts)?;
         let snapshot = self.live.snapshot.load();
         page.gauge(
             "configuration_revision",

@@ -1,5 +1,6 @@
 //! What happens on its own: keys rotate, traffic counts are folded, what has expired is forgotten.
 
+use crate::restarts::{Restarts, Work};
 use narthex_api::Desk;
 use narthex_model::Clock;
 use narthex_proxy::Folder;
@@ -27,7 +28,11 @@ pub(crate) struct Household {
 
 impl Household {
     /// Works once a minute, for ever.
-    pub(crate) async fn keep(self) {
+    pub(crate) async fn keep(self, restarts: Arc<Restarts>) {
+        while restarts.again(Work::Housekeeping, self.rounds()).await {}
+    }
+
+    async fn rounds(&self) {
         let mut rounds = tokio::time::interval(ROUND);
         rounds.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
         rounds.tick().await; // the first tick is at once

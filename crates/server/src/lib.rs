@@ -15,9 +15,11 @@ pub mod logging;
 mod metrics;
 mod organization;
 mod records;
+mod restarts;
 mod start;
 pub mod token;
 
+pub use restarts::Panicked;
 pub use start::{Running, StartError, start};
 
 /// The style sheet of the demo's pages.

@@ -1,7 +1,9 @@
 //! From the doors to the store: access records in batches, and traffic counts folded once a minute.
 
+use crate::restarts::{Restarts, Work};
+use async_trait::async_trait;
 use narthex_model::AccessRecord;
-use narthex_store::Store;
+use narthex_store::{Store, StoreError};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
@@ -35,16 +37,43 @@ impl RecordCounts {
     }
 }
 
+/// Where records end: the store, or a script under test.
+#[async_trait]
+pub(crate) trait Shelf: Send + Sync {
+    /// Makes `records` durable.
+    ///
+    /// # Errors
+    /// As the store's; nothing was written then.
+    async fn append(&self, records: &[AccessRecord]) -> Result<(), StoreError>;
+}
+
+#[async_trait]
+impl Shelf for Arc<dyn Store> {
+    async fn append(&self, records: &[AccessRecord]) -> Result<(), StoreError> {
+        self.append_records(records).await
+    }
+}
+
 /// Writes records until every sender is gone. While the store is away the records wait in the queue: nothing that was
-/// accepted is lost unless the process ends first.
+/// accepted is lost unless the process ends first. After a panic the batch at hand is offered again.
 pub(crate) async fn keep(
     mut queue: Receiver<AccessRecord>,
-    store: Arc<dyn Store>,
+    shelf: impl Shelf,
     counts: Arc<RecordCounts>,
+    restarts: Arc<Restarts>,
 ) {
     let mut batch = Vec::with_capacity(BATCH);
-    while queue.recv_many(&mut batch, BATCH).await > 0 {
-        while let Err(error) = store.append_records(&batch).await {
+    while restarts.again(Work::Records, write(&mut queue, &mut batch, &shelf, &counts)).await {}
+}
+
+async fn write(
+    queue: &mut Receiver<AccessRecord>,
+    batch: &mut Vec<AccessRecord>,
+    shelf: &impl Shelf,
+    counts: &RecordCounts,
+) {
+    while !batch.is_empty() || queue.recv_many(batch, BATCH).await > 0 {
+        while let Err(error) = shelf.append(batch).await {
             if counts.retries.fetch_add(1, Ordering::Relaxed).is_multiple_of(60) {
                 tracing::error!(%error, records = batch.len(), "access records wait for the store");
             }
@@ -56,5 +85,82 @@ pub(crate) async fn keep(
         }
         counts.written.fetch_add(u64::try_from(batch.len()).unwrap_or(u64::MAX), Ordering::Relaxed);
         batch.clear();
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::sync::Mutex;
+    use tokio::sync::mpsc;
+
+    /// Panics as often as it is told to, then refuses once, then keeps what it is given.
+    #[derive(Default)]
+    struct Scripted {
+        panics: AtomicU64,
+        refusals: AtomicU64,
+        kept: Mutex<Vec<AccessRecord>>,
+    }
+
+    fn takes_one(from: &AtomicU64) -> bool {
+        from.fetch_update(Ordering::Relaxed, Ordering::Relaxed, |n| n.checked_sub(1)).is_ok()
+    }
+
+    #[async_trait]
+    impl Shelf for Arc<Scripted> {
+        async fn append(&self, records: &[AccessRecord]) -> Result<(), StoreError> {
+            let mut kept = self.kept.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
+            assert!(!takes_one(&self.panics), "this panic is part of a test");
+            if takes_one(&self.refusals) {
+                return Err(StoreError::Full);
+            }
+            kept.extend_from_slice(records);
+            Ok(())
+        }
+    }
+
+    fn record(number: usize) -> AccessRecord {
+        AccessRecord {
+            ray_id: format!("{number:016x}").parse().unwrap(),
+            created_at: Default::default(),
+            action: narthex_model::Action::Request,
+            verdict: narthex_model::Verdict::Refused,
+            reason: String::new(),
+            app: None,
+            app_domain: String::new(),
+            user: None,
+            user_email: None,
+            service_token: None,
+            idp: None,
+            connection: String::new(),
+            ip_address: None,
+            country: None,
+            policy: None,
+            rule: String::new(),
+        }
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn r18_no_record_is_lost_or_doubled_when_the_writer_panics() {
+        let shelf =
+            Arc::new(Scripted { panics: 2.into(), refusals: 1.into(), ..Default::default() });
+        let (sender, queue) = mpsc::channel(QUEUE);
+        let (counts, restarts) = (Arc::<RecordCounts>::default(), Arc::<Restarts>::default());
+        for number in 0..BATCH + 3 {
+            sender.send(record(number)).await.unwrap();
+        }
+        let sent = tokio::spawn(keep(queue, shelf.clone(), counts.clone(), restarts.clone()));
+        while counts.written() < 503 {
+            tokio::time::sleep(RETRY).await;
+        }
+        sender.send(record(BATCH + 3)).await.unwrap();
+        drop(sender);
+        sent.await.unwrap();
+        let kept = shelf.kept.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
+        let numbers: Vec<String> = kept.iter().map(|record| record.ray_id.to_string()).collect();
+        let want: Vec<String> = (0..BATCH + 4).map(|number| format!("{number:016x}")).collect();
+        assert_eq!(numbers, want);
+        assert_eq!((counts.written(), counts.retries()), (504, 1));
+        assert_eq!(restarts.read()[0], ("records", 2));
     }
 }

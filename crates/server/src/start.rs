@@ -6,6 +6,7 @@ use crate::figures::GatewayFigures;
 use crate::health::Health;
 use crate::housekeeping::Household;
 use crate::logging::DroppedLines;
+use crate::restarts::{Panicked, Restarts, Work};
 use crate::{data_dir, errands, keys, metrics, organization, records};
 use narthex_api::{Api, ApiError, ApiParts, Desk, Standing};
 use narthex_idp::{
@@ -102,6 +103,7 @@ pub struct Running {
     clock: Clock,
     household: JoinHandle<()>,
     record_keeper: JoinHandle<()>,
+    restarts: Arc<Restarts>,
     local_ca: Arc<LocalCa>,
 }
 
@@ -206,8 +208,10 @@ pub async fn start(
     .map_err(|error| listen_error(&settings, error))?;
 
     tokio::spawn(errands::run(errand_queue, desks));
+    let restarts = Arc::new(Restarts::default());
     let counts = Arc::new(records::RecordCounts::default());
-    let record_keeper = tokio::spawn(records::keep(record_queue, store.clone(), counts.clone()));
+    let record_keeper =
+        tokio::spawn(records::keep(record_queue, store.clone(), counts.clone(), restarts.clone()));
     let household = Household {
         live: live.clone(),
         store: store.clone(),
@@ -222,6 +226,7 @@ pub async fn start(
         counts,
         dropped_lines,
         health: health.clone(),
+        restarts: restarts.clone(),
     };
     let metrics = metrics.map(|(listener, address)| {
         tokio::spawn(metrics::serve(listener, Arc::new(figures)));
@@ -238,7 +243,8 @@ pub async fn start(
         account,
         health,
         clock,
-        household: tokio::spawn(household.keep()),
+        household: tokio::spawn(household.keep(restarts.clone())),
+        restarts,
         record_keeper,
         local_ca,
     })
@@ -357,6 +363,11 @@ impl Running {
     /// # Errors
     /// When the stored configuration does not fit the new file, or a file it names cannot be read.
     pub async fn reload(&mut self, settings: Settings) -> Result<(), ReloadError> {
+        let restarts = self.restarts.clone();
+        restarts.guard(Work::Reload, self.take_up(settings)).await?
+    }
+
+    async fn take_up(&mut self, settings: Settings) -> Result<(), ReloadError> {
         if settings.team != self.settings.team {
             return Err(ReloadError::TeamDomain {
                 running: self.settings.team.issuer().to_owned(),
@@ -407,4 +418,7 @@ pub enum ReloadError {
     /// The stored configuration does not fit the new file.
     #[error("what the store holds does not fit the new file: {0}")]
     Desk(#[from] ApiError),
+    /// The gateway failed over it.
+    #[error(transparent)]
+    Panicked(#[from] Panicked),
 }

@@ -4,6 +4,8 @@
 
 use crate::town::{Plan, Town, everyone, policy};
 use crate::wire::{Answer, client_config, connect};
+use bytes::Bytes;
+use h2::client::{ResponseFuture, SendRequest};
 use serde_json::json;
 use std::fmt;
 use std::sync::Once;
@@ -88,28 +90,28 @@ async fn r18_a_panic_in_a_handler_is_a_500_for_that_request_only() {
     }
 }
 
+async fn begin(sender: &SendRequest<Bytes>, path: &str) -> ResponseFuture {
+    let mut sender = sender.clone().ready().await.unwrap();
+    let request = http::Request::get(format!("https://{HOST}{path}")).body(()).unwrap();
+    sender.send_request(request, true).unwrap().0
+}
+
 #[tokio::test]
 async fn r18_the_other_streams_of_an_http2_connection_live_on() {
     let town = town().await;
     let stream = connect(client_config(&town.ca_pem, &[b"h2"]), town.port(), HOST).await.unwrap();
     let (sender, connection) = h2::client::handshake(stream).await.unwrap();
     tokio::spawn(connection);
-    let send = async |path: &str| {
-        let mut sender: h2::client::SendRequest<bytes::Bytes> =
-            sender.clone().ready().await.unwrap();
-        let uri = format!("https://{HOST}{path}");
-        sender.send_request(http::Request::get(uri).body(()).unwrap(), true).unwrap().0
-    };
-    let slow = send("/slow").await;
+    let slow = begin(&sender, "/slow").await;
     while town.origin.seen().is_empty() {
         tokio::task::yield_now().await;
     }
-    let broken = send(BREAKS).await.await.unwrap();
+    let broken = begin(&sender, BREAKS).await.await.unwrap();
     assert_eq!(broken.status(), 500);
     assert_eq!(broken.headers()["cf-ray"].len(), 16);
     town.origin.release();
     assert_eq!(slow.await.unwrap().status(), 200);
-    assert_eq!(send("/").await.await.unwrap().status(), 200);
+    assert_eq!(begin(&sender, "/").await.await.unwrap().status(), 200);
     assert_eq!(town.read_meters().panics, 1);
 }
 
