@@ -3,10 +3,10 @@
 use crate::payload::{SIGNATURE_CHARS, sealed};
 use crate::schedule::Stages;
 use crate::standing::Expected;
-use crate::verify::{PublicKey, Requirements, signed};
+use crate::verify::{Requirements, signed};
 use crate::{
-    AppToken, Claims, KeyError, MAX_TOKEN_BYTES, MetaToken, Minted, OrgToken, PersonToken,
-    SigningKey, TokenError, certs, header,
+    AppToken, Claims, KeyError, KeySet, MetaToken, Minted, OrgToken, PersonToken, SigningKey,
+    TokenError, certs,
 };
 use base64::Engine;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
@@ -16,23 +16,13 @@ use std::sync::Arc;
 
 /// The team's published keys at one instant; immutable. Make a new one when a key is added, retired or takes over.
 pub struct KeyRing {
-    issuer: Box<str>,
     signer: Arc<SigningKey>,
     /// The signer first, then the others from young to old.
-    published: Box<[Published]>,
+    keys: KeySet,
     certs: String,
-    with_issuer: Requirements,
     without_issuer: Requirements,
     next_rotation: Option<UnixSeconds>,
     changes_at: Option<UnixSeconds>,
-}
-
-/// A key as verification needs it.
-struct Published {
-    kid: Kid,
-    /// How every token signed by it begins: the header in base64url and a dot.
-    start: Box<str>,
-    key: PublicKey,
 }
 
 impl KeyRing {
@@ -59,11 +49,10 @@ impl KeyRing {
         let others: Vec<Arc<SigningKey>> = others.collect();
         let next_rotation = stages.next.first().map(|key| key.active_from());
         let first_retirement = stages.kept.iter().map(|(_, until)| *until).min();
+        let published = std::iter::once(&signer).chain(&others);
         Ok(Self {
-            issuer: issuer.issuer().into(),
-            published: std::iter::once(&signer).chain(&others).map(|key| publish(key)).collect(),
+            keys: KeySet::of(issuer, published.map(|key| (key.kid(), key.public_der()))),
             certs: certs::document(&signer, &others),
-            with_issuer: Requirements::issued_by(issuer.issuer()),
             without_issuer: Requirements::without_issuer(),
             next_rotation,
             changes_at: next_rotation.into_iter().chain(first_retirement).min(),
@@ -74,13 +63,13 @@ impl KeyRing {
     /// Signs `claims`, with their `type` and, except where a stranger gets the token, `iss` added.
     #[must_use]
     pub fn mint<C: Claims>(&self, claims: &C) -> String {
-        self.sign(&sealed::Claims::payload(claims, &self.issuer).json)
+        self.sign(&sealed::Claims::payload(claims, self.issuer()).json)
     }
 
     /// Signs a person's token and tells which `custom` members did not fit into [`crate::MAX_MINTED_BYTES`].
     #[must_use]
     pub fn mint_person(&self, token: &PersonToken) -> Minted {
-        let payload = sealed::Claims::payload(token, &self.issuer);
+        let payload = sealed::Claims::payload(token, self.issuer());
         Minted { jwt: self.sign(&payload.json), dropped: payload.dropped }
     }
 
@@ -94,7 +83,7 @@ impl KeyRing {
         aud: &AudTag,
         now: UnixSeconds,
     ) -> Result<AppToken, TokenError> {
-        self.app(jwt, Some(aud), now)
+        self.keys.open_app(jwt, aud, now)
     }
 
     /// Opens a token of any application: for get-identity and logout on the team domain.
@@ -102,7 +91,7 @@ impl KeyRing {
     /// # Errors
     /// As [`KeyRing::open_app`], without `Audience`.
     pub fn open_any_app(&self, jwt: &str, now: UnixSeconds) -> Result<AppToken, TokenError> {
-        self.app(jwt, None, now)
+        self.keys.open_any_app(jwt, now)
     }
 
     /// Opens a global session token of the organization `aud`.
@@ -115,8 +104,8 @@ impl KeyRing {
         aud: &AudTag,
         now: UnixSeconds,
     ) -> Result<OrgToken, TokenError> {
-        let members = signed(jwt, self.key_of(jwt)?, &self.with_issuer)?;
-        let issuer = Some(&*self.issuer);
+        let members = self.keys.signed(jwt)?;
+        let issuer = Some(self.issuer());
         OrgToken::read(members, &Expected { kind: "org", issuer, aud: Some(aud), now })
     }
 
@@ -130,7 +119,7 @@ impl KeyRing {
         aud: &AudTag,
         now: UnixSeconds,
     ) -> Result<MetaToken, TokenError> {
-        let members = signed(jwt, self.key_of(jwt)?, &self.without_issuer)?;
+        let members = signed(jwt, self.keys.key_of(jwt)?, &self.without_issuer)?;
         MetaToken::read(members, &Expected { kind: "meta", issuer: None, aud: Some(aud), now })
     }
 
@@ -143,7 +132,7 @@ impl KeyRing {
     /// The `iss` of every token.
     #[must_use]
     pub fn issuer(&self) -> &str {
-        &self.issuer
+        self.keys.issuer()
     }
 
     /// The key that signs.
@@ -170,38 +159,8 @@ impl KeyRing {
         self.changes_at
     }
 
-    fn app(
-        &self,
-        jwt: &str,
-        aud: Option<&AudTag>,
-        now: UnixSeconds,
-    ) -> Result<AppToken, TokenError> {
-        let members = signed(jwt, self.key_of(jwt)?, &self.with_issuer)?;
-        let issuer = Some(&*self.issuer);
-        AppToken::read(members, &Expected { kind: "app", issuer, aud, now })
-    }
-
-    /// The key that a token says it was signed with, once its length, parts and header are in order.
-    ///
-    /// Nothing is fetched: a key that is not in the ring does not exist.
-    fn key_of(&self, jwt: &str) -> Result<&PublicKey, TokenError> {
-        if jwt.len() > MAX_TOKEN_BYTES {
-            return Err(TokenError::TooLarge);
-        }
-        let mut dots = memchr::memchr_iter(b'.', jwt.as_bytes());
-        let (Some(first), Some(_), None) = (dots.next(), dots.next(), dots.next()) else {
-            return Err(TokenError::Malformed("not three parts"));
-        };
-        if let Some(published) = self.published.iter().find(|p| jwt.starts_with(&*p.start)) {
-            return Ok(&published.key);
-        }
-        let kid = header::kid(&jwt.as_bytes()[..first])?;
-        let published = self.published.iter().find(|p| p.kid == kid);
-        published.map(|p| &p.key).ok_or(TokenError::UnknownKey { kid })
-    }
-
     fn sign(&self, payload: &[u8]) -> String {
-        let start = &self.published[0].start;
+        let start = self.keys.first_start().expect("a ring has a signer");
         let room = start.len() + payload.len().div_ceil(3) * 4 + 1 + SIGNATURE_CHARS;
         let mut jwt = String::with_capacity(room);
         jwt.push_str(start);
@@ -213,17 +172,8 @@ impl KeyRing {
     }
 }
 
-fn publish(key: &SigningKey) -> Published {
-    let start = format!("{}.", header::written(key.kid())).into();
-    Published { kid: key.kid().clone(), start, key: PublicKey::of(key.public_der()) }
-}
-
 impl fmt::Debug for KeyRing {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let kids: Vec<&Kid> = self.published.iter().map(|p| &p.kid).collect();
-        f.debug_struct("KeyRing")
-            .field("issuer", &self.issuer)
-            .field("published", &kids)
-            .finish_non_exhaustive()
+        f.debug_struct("KeyRing").field("keys", &self.keys).finish_non_exhaustive()
     }
 }
