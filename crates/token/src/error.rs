@@ -56,6 +56,26 @@ pub enum TokenError {
     Claim(&'static str),
 }
 
+/// Why a `certs` document was refused; the keys known before stay in use.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum CertsError {
+    /// Longer than such a document ever is; it was not read.
+    #[error("longer than {} bytes; is it the team domain that answers?", crate::MAX_CERTS_BYTES)]
+    TooLarge,
+    /// Not JSON with a list of keys.
+    #[error("not a JWK set; is it the team domain that answers?")]
+    NotAKeySet,
+    /// No key of the kind that signs tokens.
+    #[error("no RSA key of 2048 bits for RS256 is among the keys")]
+    NoKey,
+    /// Two keys with one id.
+    #[error("two keys have the id {kid}")]
+    Duplicate {
+        /// The id.
+        kid: Kid,
+    },
+}
+
 /// Why a key or a set of keys was refused.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum KeyError {

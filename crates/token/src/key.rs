@@ -160,6 +160,12 @@ fn modulus_in(pkcs1: &[u8]) -> Option<&[u8]> {
     (modulus.len() == 256 && modulus[0] >= 0x80).then_some(modulus)
 }
 
+/// The `RSAPublicKey` in DER with this modulus and the exponent 65537; `None` unless the modulus has 2048 bits.
+pub(crate) fn public_der(modulus: &[u8]) -> Option<Vec<u8>> {
+    let der = [BEFORE_MODULUS, modulus, AFTER_MODULUS].concat();
+    modulus_in(&der).is_some().then_some(der)
+}
+
 /// Whether the certificate holds exactly this public key.
 fn holds(certificate_pem: &str, pkcs1: &[u8]) -> bool {
     let der = CertificateDer::from_pem_slice(certificate_pem.as_bytes());
@@ -255,6 +261,8 @@ mod tests {
         let key = key();
         let der = key.public_der().to_vec();
         assert!(modulus_in(&der).is_some());
+        assert_eq!(public_der(key.modulus()), Some(der.clone()));
+        assert_eq!(public_der(&key.modulus()[1..]), None);
         let exponent = [&der[..der.len() - 5], b"\x02\x01\x03"].concat();
         assert_eq!(modulus_in(&exponent), None, "exponent 3");
         let mut small = der.clone();

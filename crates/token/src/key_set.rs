@@ -1,9 +1,11 @@
-//! The public keys of one team, ready to open tokens. There is one verification, and this is it.
+//! The public keys of one team, ready to open tokens: at the gateway as part of its [`crate::KeyRing`], at an origin
+//! read from the `certs` document. There is one verification, and this is it.
 
+use crate::certs;
 use crate::members::Members;
 use crate::standing::Expected;
 use crate::verify::{PublicKey, Requirements, signed};
-use crate::{AppToken, MAX_TOKEN_BYTES, TokenError, header};
+use crate::{AppToken, CertsError, MAX_TOKEN_BYTES, TokenError, header};
 use narthex_model::{AudTag, Kid, TeamDomain, UnixSeconds};
 use std::fmt;
 
@@ -23,6 +25,22 @@ struct Published {
 }
 
 impl KeySet {
+    /// A team of which no key is known: every token that is well formed meets `UnknownKey`.
+    #[must_use]
+    pub fn empty(issuer: &TeamDomain) -> Self {
+        Self::of(issuer, std::iter::empty())
+    }
+
+    /// The keys in `certs`, the body of `/cdn-cgi/access/certs` (access-protocol §5.6). What is not an RSA key of
+    /// 2048 bits for RS256 under an id of 64 hexadecimal digits is passed over (RFC 7517 §5).
+    ///
+    /// # Errors
+    /// [`CertsError`] when it is too long, not such a document, or without a key to use.
+    pub fn read(issuer: &TeamDomain, certs: &[u8]) -> Result<Self, CertsError> {
+        let keys = certs::read(certs)?;
+        Ok(Self::of(issuer, keys.iter().map(|(kid, der)| (kid, &**der))))
+    }
+
     /// The set of these keys: their ids, and each as `RSAPublicKey` in DER.
     pub(crate) fn of<'a>(
         issuer: &TeamDomain,

@@ -28,8 +28,9 @@ mod standing;
 mod verify;
 
 pub use app::AppToken;
+pub use certs::MAX_CERTS_BYTES;
 pub use discovery::MatchToken;
-pub use error::{KeyError, TokenError};
+pub use error::{CertsError, KeyError, TokenError};
 pub use key::SigningKey;
 pub use key_set::KeySet;
 pub use machine::MachineToken;
