@@ -1,7 +1,8 @@
 //! Access records: one for everything that changes something for a person or a machine (design §3).
 
 use crate::{
-    AppId, ClientId, CountryCode, EmailAddress, IdpId, PolicyId, RayId, Timestamp, UserId,
+    AppId, ClientId, CountryCode, EmailAddress, IdpId, PolicyId, RayId, Timestamp, UnixSeconds,
+    UserId,
 };
 use serde::{Deserialize, Serialize};
 use std::net::IpAddr;
@@ -77,6 +78,37 @@ pub struct AccessRecord {
     /// The rule of it that decided, as JSON text, such as `include[0] {"everyone":{}}`.
     #[serde(default)]
     pub rule: String,
+}
+
+impl AccessRecord {
+    /// What happened at `at`, in the request `ray`, and why. About whom and where is the caller's to fill in.
+    #[must_use]
+    pub fn new(
+        ray: RayId,
+        at: UnixSeconds,
+        action: Action,
+        verdict: Verdict,
+        reason: impl Into<String>,
+    ) -> Self {
+        Self {
+            ray_id: ray,
+            created_at: Timestamp(at),
+            action,
+            verdict,
+            reason: reason.into(),
+            app: None,
+            app_domain: String::new(),
+            user: None,
+            user_email: None,
+            service_token: None,
+            idp: None,
+            connection: String::new(),
+            ip_address: None,
+            country: None,
+            policy: None,
+            rule: String::new(),
+        }
+    }
 }
 
 /// Who asked for what, and what let them: requests admitted again are counted under this key, not recorded.

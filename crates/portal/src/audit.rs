@@ -3,9 +3,7 @@
 use crate::Portal;
 use crate::ask::Ask;
 use crate::journey::Journey;
-use narthex_model::{
-    AccessRecord, Action, EmailAddress, Identity, IdentityProvider, Timestamp, Verdict,
-};
+use narthex_model::{AccessRecord, Action, EmailAddress, Identity, IdentityProvider, Verdict};
 use narthex_policy::Reason;
 use narthex_snapshot::App;
 
@@ -99,22 +97,9 @@ impl Portal {
 
 fn blank(ask: &Ask<'_>, action: Action, verdict: Verdict, reason: String) -> AccessRecord {
     AccessRecord {
-        ray_id: ask.visit.ray.clone(),
-        created_at: Timestamp(ask.now),
-        action,
-        verdict,
-        reason,
-        app: None,
-        app_domain: String::new(),
-        user: None,
-        user_email: None,
-        service_token: None,
-        idp: None,
-        connection: String::new(),
         ip_address: Some(ask.visit.ip),
         country: ask.visit.country,
-        policy: None,
-        rule: String::new(),
+        ..AccessRecord::new(ask.visit.ray.clone(), ask.now, action, verdict, reason)
     }
 }
 

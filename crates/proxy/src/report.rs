@@ -8,7 +8,7 @@ use crate::refuse::{Refusal, Told};
 use crate::settings::LogRequests;
 use crate::target::Target;
 use http::StatusCode;
-use narthex_model::{AccessRecord, Action, PolicyId, RayId, ServiceToken, Timestamp, Verdict};
+use narthex_model::{AccessRecord, Action, PolicyId, RayId, ServiceToken, Verdict};
 use narthex_snapshot::App;
 use narthex_token::AppToken;
 use std::sync::Arc;
@@ -197,21 +197,10 @@ pub(crate) fn first_use(permit: &Permit<'_>, told: &Told<'_>) {
 fn blank(told: &Told<'_>, action: Action, verdict: Verdict, reason: String) -> AccessRecord {
     let asked = || told.target.map(|target| target.host().to_string());
     AccessRecord {
-        ray_id: told.ray.clone(),
-        created_at: Timestamp(told.now),
-        action,
-        verdict,
-        reason,
         app: told.app.map(|app| app.id()),
         app_domain: told.app.map(|app| app.domain().to_owned()).or_else(asked).unwrap_or_default(),
-        user: None,
-        user_email: None,
-        service_token: None,
-        idp: None,
-        connection: String::new(),
         ip_address: told.source.map(|source| source.ip),
         country: told.source.and_then(|source| source.country),
-        policy: None,
-        rule: String::new(),
+        ..AccessRecord::new(told.ray.clone(), told.now, action, verdict, reason)
     }
 }

@@ -74,22 +74,10 @@ async fn keep(call: &Call, what: Revoked) -> Result<(), ApiError> {
 }
 
 fn record(call: &Call, what: &str) -> AccessRecord {
+    let reason = format!("{what} by API token {}", call.actor.name);
+    let ray = call.caller.ray.clone();
     AccessRecord {
-        ray_id: call.caller.ray.clone(),
-        created_at: call.stamp(),
-        action: Action::Revoke,
-        verdict: Verdict::Allowed,
-        reason: format!("{what} by API token {}", call.actor.name),
-        app: None,
-        app_domain: String::new(),
-        user: None,
-        user_email: None,
-        service_token: None,
-        idp: None,
-        connection: String::new(),
         ip_address: Some(call.caller.ip),
-        country: None,
-        policy: None,
-        rule: String::new(),
+        ..AccessRecord::new(ray, call.now, Action::Revoke, Verdict::Allowed, reason)
     }
 }

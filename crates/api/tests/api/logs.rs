@@ -2,27 +2,20 @@
 
 use crate::gateway::{Gateway, NOW, STAMP};
 use http::Method;
-use narthex_model::{AccessRecord, Action, AppId, RayId, Timestamp, Verdict};
+use narthex_model::{AccessRecord, Action, AppId, RayId, Verdict};
 use serde_json::{Value, json};
 
 fn record(action: Action, verdict: Verdict, after: i64, email: Option<&str>) -> AccessRecord {
+    let reason = "policy staff admits: email domain is example.com";
     AccessRecord {
-        ray_id: RayId::random(),
-        created_at: Timestamp(NOW.plus(after)),
-        action,
-        verdict,
-        reason: "policy staff admits: email domain is example.com".to_owned(),
         app: Some(AppId::random()),
         app_domain: "wiki.example.com/docs".to_owned(),
-        user: None,
         user_email: email.map(|email| email.parse().unwrap()),
-        service_token: None,
-        idp: None,
         connection: if email.is_some() { "oidc" } else { "nonidentity" }.to_owned(),
         ip_address: Some("192.0.2.9".parse().unwrap()),
         country: Some("JP".parse().unwrap()),
-        policy: None,
         rule: "include[0] {\"everyone\":{}}".to_owned(),
+        ..AccessRecord::new(RayId::random(), NOW.plus(after), action, verdict, reason)
     }
 }
 

@@ -3,8 +3,8 @@
 use crate::gateway::{ACCOUNT, Gateway, NOW, STAMP};
 use http::Method;
 use narthex_model::{
-    AccessRecord, Action, Geo, Identity, IdentityNonce, IdpId, IdpReference, RayId, Session,
-    Timestamp, User, Verdict,
+    AccessRecord, Action, Geo, Identity, IdentityNonce, IdpId, IdpReference, RayId, Session, User,
+    Verdict,
 };
 use serde_json::{Map, Value, json};
 
@@ -180,22 +180,10 @@ async fn failed_logins_are_listed() {
     let ann = person(&gateway, "ann@example.com").await;
     let ray = RayId::random();
     let failed = AccessRecord {
-        ray_id: ray.clone(),
-        created_at: Timestamp(NOW),
-        action: Action::Login,
-        verdict: Verdict::Refused,
-        reason: "no policy admits".to_owned(),
-        app: None,
         app_domain: "a.example.com".to_owned(),
-        user: None,
         user_email: Some(ann.email.clone()),
-        service_token: None,
-        idp: None,
         connection: "oidc".to_owned(),
-        ip_address: None,
-        country: None,
-        policy: None,
-        rule: String::new(),
+        ..AccessRecord::new(ray.clone(), NOW, Action::Login, Verdict::Refused, "no policy admits")
     };
     let passed = AccessRecord { verdict: Verdict::Allowed, ..failed.clone() };
     gateway.store.append_records(&[failed, passed]).await.unwrap();

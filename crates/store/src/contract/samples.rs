@@ -128,22 +128,15 @@ pub(super) fn session(user: UserId, iat: UnixSeconds) -> Session {
 
 /// A login that was admitted.
 pub(super) fn record(at: UnixSeconds) -> AccessRecord {
+    let (action, verdict, reason) = (Action::Login, Verdict::Allowed, "policy Staff admits");
     AccessRecord {
-        ray_id: RayId::random(),
-        created_at: Timestamp(at),
-        action: Action::Login,
-        verdict: Verdict::Allowed,
-        reason: "policy Staff admits".to_owned(),
         app: APP.parse().ok(),
         app_domain: "wiki.example.com".to_owned(),
-        user: None,
         user_email: Some(email("aoi@example.com")),
-        service_token: None,
-        idp: None,
         connection: "oidc".to_owned(),
         ip_address: Some(IpAddr::V4(Ipv4Addr::LOCALHOST)),
         country: "JP".parse().ok(),
-        policy: None,
         rule: r#"include[0] {"everyone":{}}"#.to_owned(),
+        ..AccessRecord::new(RayId::random(), at, action, verdict, reason)
     }
 }
