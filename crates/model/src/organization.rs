@@ -1,6 +1,6 @@
 //! The organization: settings of the whole team.
 
-use crate::{AudTag, GoDuration, TeamDomain, Timestamp};
+use crate::{AudTag, GoDuration, TeamDomain, Timestamp, UnixSeconds};
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 
@@ -78,6 +78,29 @@ pub struct Organization {
     pub created_at: Timestamp,
     /// When it was last changed.
     pub updated_at: Timestamp,
+}
+
+impl Organization {
+    /// A team called `name` at `team`, made at `now`, with a tag of its own and every setting at its default.
+    #[must_use]
+    pub fn new(name: impl Into<String>, team: TeamDomain, now: UnixSeconds) -> Self {
+        Self {
+            name: name.into(),
+            auth_domain: team,
+            aud: AudTag::random(),
+            session_duration: None,
+            auto_redirect_to_identity: false,
+            deny_unmatched_requests: on(),
+            deny_unmatched_requests_exempted_zone_names: Vec::new(),
+            strict_service_token_auth: on(),
+            login_design: LoginDesign::default(),
+            is_ui_read_only: false,
+            keys: KeyRotation::default(),
+            presentation: Map::new(),
+            created_at: Timestamp(now),
+            updated_at: Timestamp(now),
+        }
+    }
 }
 
 fn on() -> bool {

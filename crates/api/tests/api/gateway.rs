@@ -4,8 +4,8 @@ use bytes::Bytes;
 use http::{Method, Request, Response, StatusCode};
 use narthex_api::{Api, ApiParts, Caller, Desk, Standing, by_itself, sha256};
 use narthex_model::{
-    Account, AudTag, Clock, Configuration, KeyRotation, LoginDesign, MasterKey, Organization,
-    Premises, RayId, Revision, Timestamp, UnixSeconds, Zone,
+    Account, Clock, Configuration, MasterKey, Organization, Premises, RayId, Revision, UnixSeconds,
+    Zone,
 };
 use narthex_snapshot::{Live, Materials, Snapshot};
 use narthex_store::{Change, SqliteStore, Store, StoredKey};
@@ -49,22 +49,7 @@ pub(crate) fn premises() -> Premises {
 }
 
 fn organization() -> Organization {
-    Organization {
-        name: "acme".to_owned(),
-        auth_domain: "access.example.com:8443".parse().unwrap(),
-        aud: AudTag::random(),
-        session_duration: None,
-        auto_redirect_to_identity: false,
-        deny_unmatched_requests: true,
-        deny_unmatched_requests_exempted_zone_names: Vec::new(),
-        strict_service_token_auth: true,
-        login_design: LoginDesign::default(),
-        is_ui_read_only: false,
-        keys: KeyRotation::default(),
-        presentation: serde_json::Map::new(),
-        created_at: Timestamp(NOW),
-        updated_at: Timestamp(NOW),
-    }
+    Organization::new("acme", premises().team, NOW)
 }
 
 impl Gateway {
