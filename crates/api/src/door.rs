@@ -4,7 +4,7 @@ use crate::answer::Answer;
 use crate::authenticate::authenticate;
 use crate::call::Call;
 use crate::desk::Desk;
-use crate::error::ApiError;
+use crate::error::{ApiError, Concern};
 use crate::query::Query;
 use crate::routes;
 use bytes::Bytes;
@@ -102,27 +102,11 @@ async fn serve(
     run(Call { parts, actor, caller, now, scope, ids, query, body, summary }).await
 }
 
-/// Logs what an operator should know: failures of ours, and credentials that nobody should send.
+/// Logs what an operator should know.
 fn note(refusal: &ApiError, ray: &RayId) {
-    match refusal {
-        ApiError::Internal(why) => error!(%ray, "the API failed: {why}"),
-        ApiError::Store(why) => error!(%ray, "the store failed: {why}"),
-        ApiError::NoCredentials
-        | ApiError::AuthorizationFormat
-        | ApiError::UnknownToken
-        | ApiError::UnknownKey
-        | ApiError::TokenNotInForce(_)
-        | ApiError::NotAllowed(_) => info!(%ray, "a caller of the API was refused: {refusal:?}"),
-        ApiError::NoRoute(_)
-        | ApiError::Method(_)
-        | ApiError::NotBuilt(_)
-        | ApiError::TooLarge
-        | ApiError::Missing(_)
-        | ApiError::Parameter { .. }
-        | ApiError::Invalid { .. }
-        | ApiError::Conflict(_)
-        | ApiError::Duplicate { .. }
-        | ApiError::Fault(_)
-        | ApiError::NoOrganization => {}
+    match refusal.concern() {
+        Concern::Failure => error!(%ray, "the API failed: {refusal}"),
+        Concern::Credential => info!(%ray, "a caller of the API was refused: {refusal:?}"),
+        Concern::Caller => {}
     }
 }

@@ -10,6 +10,7 @@ use narthex_model::RayId;
 use narthex_snapshot::{Fault, FaultAt, FaultCode};
 use narthex_store::StoreError;
 use serde_json::{Value, json};
+use std::fmt;
 
 /// Kinds of object that can be missing.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -90,12 +91,59 @@ pub enum ApiError {
     Internal(String),
 }
 
-/// What an error is on the wire.
+/// Who has to hear of an error besides the caller.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Concern {
+    /// Nobody: the request has to change.
+    Caller,
+    /// An operator: a credential that nobody should send.
+    Credential,
+    /// An operator: a failure of ours.
+    Failure,
+}
+
+/// What an error is on the wire and in the log: the row of one error in the table [`ApiError::told`].
 struct Told {
     status: StatusCode,
     code: u32,
     message: String,
+    /// Where it stands in the request.
     pointer: Option<String>,
+    /// The finer error below it, as older parts of the contract tell it.
+    chain: Option<(u32, &'static str)>,
+    /// The methods that would be right.
+    allow: Option<String>,
+    /// Whether the same request may succeed in a moment.
+    passing: bool,
+    /// What the log says, where that is more than a client may read, or less than it has to.
+    for_operator: Option<String>,
+    concern: Concern,
+}
+
+impl Told {
+    fn new(status: StatusCode, code: u32, message: impl Into<String>) -> Self {
+        Self {
+            status,
+            code,
+            message: message.into(),
+            pointer: None,
+            chain: None,
+            allow: None,
+            passing: false,
+            for_operator: None,
+            concern: Concern::Caller,
+        }
+    }
+
+    /// 400 with the code and the words that scripts look for.
+    fn invalid(reason: impl fmt::Display) -> Self {
+        let message = format!("access.api.error.invalid_request: {reason}");
+        Self::new(StatusCode::BAD_REQUEST, 12_130, message)
+    }
+
+    fn of(self, concern: Concern) -> Self {
+        Self { concern, ..self }
+    }
 }
 
 impl ApiError {
@@ -131,66 +179,74 @@ impl ApiError {
         }
     }
 
+    /// Who has to hear of it.
+    pub(crate) fn concern(&self) -> Concern {
+        self.told().concern
+    }
+
+    /// The table: what each error is on the wire and in the log.
     fn told(&self) -> Told {
-        let told = |status, code, message: String| Told { status, code, message, pointer: None };
-        let of = |status, code, message: &str| told(status, code, message.to_owned());
         match self {
-            Self::NoCredentials => of(
+            Self::NoCredentials => Told::new(
                 StatusCode::BAD_REQUEST,
                 9106,
                 "Missing X-Auth-Key, X-Auth-Email or Authorization headers",
-            ),
-            Self::AuthorizationFormat => {
-                of(StatusCode::BAD_REQUEST, 6003, "Invalid request headers")
-            }
-            Self::UnknownToken => of(StatusCode::UNAUTHORIZED, 1000, "Invalid API Token"),
+            )
+            .of(Concern::Credential),
+            Self::AuthorizationFormat => Told {
+                chain: Some((6111, "Invalid format for Authorization header")),
+                ..Told::new(StatusCode::BAD_REQUEST, 6003, "Invalid request headers")
+                    .of(Concern::Credential)
+            },
+            Self::UnknownToken => Told::new(StatusCode::UNAUTHORIZED, 1000, "Invalid API Token")
+                .of(Concern::Credential),
             Self::UnknownKey => {
-                of(StatusCode::FORBIDDEN, 9103, "Unknown X-Auth-Key or X-Auth-Email")
+                Told::new(StatusCode::FORBIDDEN, 9103, "Unknown X-Auth-Key or X-Auth-Email")
+                    .of(Concern::Credential)
             }
             Self::TokenNotInForce(why) => {
-                told(StatusCode::UNAUTHORIZED, 1000, format!("Invalid API Token: {why}"))
+                Told::new(StatusCode::UNAUTHORIZED, 1000, format!("Invalid API Token: {why}"))
+                    .of(Concern::Credential)
             }
             Self::NotAllowed(why) => {
-                told(StatusCode::FORBIDDEN, 10_000, format!("Authentication error: {why}"))
+                Told::new(StatusCode::FORBIDDEN, 10_000, format!("Authentication error: {why}"))
+                    .of(Concern::Credential)
             }
-            Self::NoRoute(path) => told(
+            Self::NoRoute(path) => Told::new(
                 StatusCode::NOT_FOUND,
                 7003,
                 format!("Could not route to {path}, perhaps your object identifier is invalid?"),
             ),
             Self::Method(offered) => {
                 let names: Vec<&str> = offered.iter().map(Method::as_str).collect();
-                let message =
-                    format!("Method not available for that URI; it has {}", names.join(", "));
-                told(StatusCode::METHOD_NOT_ALLOWED, 7001, message)
+                let names = names.join(", ");
+                let message = format!("Method not available for that URI; it has {names}");
+                let told = Told::new(StatusCode::METHOD_NOT_ALLOWED, 7001, message);
+                Told { allow: Some(names), ..told }
             }
-            Self::NotBuilt(what) => told(
+            Self::NotBuilt(what) => Told::new(
                 StatusCode::NOT_IMPLEMENTED,
                 7000,
                 format!("No route for that URI: {what} are not supported by this gateway yet"),
             ),
-            Self::TooLarge => of(
-                StatusCode::PAYLOAD_TOO_LARGE,
-                12_130,
-                "access.api.error.invalid_request: the body is larger than 10 MiB",
-            ),
+            Self::TooLarge => Told {
+                status: StatusCode::PAYLOAD_TOO_LARGE,
+                ..Told::invalid("the body is larger than 10 MiB")
+            },
             Self::Missing(kind) => missing(*kind),
-            Self::Parameter { name, wanted } => told(
+            Self::Parameter { name, wanted } => Told::new(
                 StatusCode::BAD_REQUEST,
                 12_091,
                 format!("access.api.error.invalid_url_parameter_value: {name} must be {wanted}"),
             ),
-            Self::Invalid { pointer, reason } => Told {
-                pointer: Some(pointer.clone()),
-                ..told(
-                    StatusCode::BAD_REQUEST,
-                    12_130,
-                    format!("access.api.error.invalid_request: {reason}"),
-                )
-            },
-            Self::Conflict(reason) => {
-                told(StatusCode::CONFLICT, 12_132, format!("access.api.error.conflict: {reason}"))
+            Self::Invalid { pointer, reason } => {
+                Told { pointer: Some(pointer.clone()), ..Told::invalid(reason) }
             }
+            Self::Conflict(reason) => Told::new(
+                StatusCode::CONFLICT,
+                12_132,
+                format!("access.api.error.conflict: {reason}"),
+            ),
             Self::Duplicate { pointer, application, reason } => {
                 let (code, name) = if *application {
                     (11_010, "application_already_exists")
@@ -199,63 +255,35 @@ impl ApiError {
                 };
                 let message = format!("access.api.error.{name}: {reason}");
                 let pointer = Some(pointer.clone()).filter(|pointer| !pointer.is_empty());
-                Told { pointer, ..told(StatusCode::CONFLICT, code, message) }
+                Told { pointer, ..Told::new(StatusCode::CONFLICT, code, message) }
             }
-            Self::Fault(fault) => told(
-                StatusCode::BAD_REQUEST,
-                12_130,
-                format!("access.api.error.invalid_request: {fault}"),
-            ),
-            Self::NoOrganization => of(
+            Self::Fault(fault) => {
+                Told { for_operator: Some(fault.to_string()), ..Told::invalid(fault) }
+            }
+            Self::NoOrganization => Told::new(
                 StatusCode::FORBIDDEN,
                 9999,
                 "access.api.error.not_enabled: the team has no organization yet; restart the gateway to make it",
             ),
             Self::Store(error) => unstored(error),
-            Self::Internal(_) => of(
-                StatusCode::INTERNAL_SERVER_ERROR,
-                10_001,
-                "access.api.error.internal_server_error",
-            ),
+            Self::Internal(why) => Told {
+                for_operator: Some(why.clone()),
+                ..Told::new(
+                    StatusCode::INTERNAL_SERVER_ERROR,
+                    10_001,
+                    "access.api.error.internal_server_error",
+                )
+                .of(Concern::Failure)
+            },
         }
     }
 
     /// The response that leaves the gateway.
     pub(crate) fn respond(self, ray: &RayId) -> Response<Bytes> {
-        let allow = match &self {
-            Self::Method(offered) => {
-                Some(offered.iter().map(Method::as_str).collect::<Vec<_>>().join(", "))
-            }
-            Self::NoCredentials
-            | Self::AuthorizationFormat
-            | Self::UnknownToken
-            | Self::UnknownKey
-            | Self::TokenNotInForce(_)
-            | Self::NotAllowed(_)
-            | Self::NoRoute(_)
-            | Self::NotBuilt(_)
-            | Self::TooLarge
-            | Self::Missing(_)
-            | Self::Parameter { .. }
-            | Self::Invalid { .. }
-            | Self::Conflict(_)
-            | Self::Duplicate { .. }
-            | Self::Fault(_)
-            | Self::NoOrganization
-            | Self::Store(_)
-            | Self::Internal(_) => None,
-        };
-        let malformed = matches!(self, Self::AuthorizationFormat);
-        let passing = matches!(
-            self,
-            Self::Store(StoreError::Moved { .. } | StoreError::Locked | StoreError::Unavailable(_))
-        );
         let told = self.told();
         let mut error = json!({"code": told.code, "message": told.message});
-        if malformed {
-            error["error_chain"] = json!([
-                {"code": 6111, "message": "Invalid format for Authorization header"},
-            ]);
+        if let Some((code, message)) = told.chain {
+            error["error_chain"] = json!([{"code": code, "message": message}]);
         }
         if let Some(pointer) = told.pointer {
             error["source"] = json!({ "pointer": pointer });
@@ -264,12 +292,12 @@ impl ApiError {
             json!({"success": false, "errors": [error], "messages": [], "result": Value::Null});
         let mut response = answer::respond(told.status, &body, ray);
         let headers = response.headers_mut();
-        if let Some(allow) = allow.and_then(|allow| HeaderValue::try_from(allow).ok()) {
+        if let Some(allow) = told.allow.and_then(|allow| HeaderValue::try_from(allow).ok()) {
             headers.insert(header::ALLOW, allow);
         }
         // Clients repeat 409 and 5xx for minutes (api/README "Retries"); waiting helps only where it says so.
         let repeated = told.status == StatusCode::CONFLICT || told.status.is_server_error();
-        if repeated && passing {
+        if repeated && told.passing {
             headers.insert(header::RETRY_AFTER, HeaderValue::from_static("2"));
         } else if repeated {
             headers.insert("x-should-retry", HeaderValue::from_static("false"));
@@ -288,46 +316,29 @@ fn missing(kind: Kind) -> Told {
         Kind::User => (12_135, "access.api.error.not_found: no such user"),
         Kind::Session => (12_135, "access.api.error.not_found: no such session"),
     };
-    Told { status: StatusCode::NOT_FOUND, code, message: message.to_owned(), pointer: None }
+    Told::new(StatusCode::NOT_FOUND, code, message)
 }
 
+/// What a store that failed means for the caller; the operator reads the store's own words.
 fn unstored(error: &StoreError) -> Told {
-    let (status, code, name) = match error {
-        StoreError::Moved { .. } => (StatusCode::CONFLICT, 12_132, "conflict"),
-        StoreError::Full => (StatusCode::INSUFFICIENT_STORAGE, 10_001, "internal_server_error"),
-        StoreError::ReadOnly | StoreError::Locked | StoreError::Unavailable(_) => {
-            (StatusCode::SERVICE_UNAVAILABLE, 10_001, "internal_server_error")
+    let ours = (10_001, "internal_server_error");
+    let (status, (code, name), passing) = match error {
+        StoreError::Moved { .. } => (StatusCode::CONFLICT, (12_132, "conflict"), true),
+        StoreError::Full => (StatusCode::INSUFFICIENT_STORAGE, ours, false),
+        StoreError::ReadOnly => (StatusCode::SERVICE_UNAVAILABLE, ours, false),
+        StoreError::Locked | StoreError::Unavailable(_) => {
+            (StatusCode::SERVICE_UNAVAILABLE, ours, true)
         }
-        StoreError::Damaged(_) => {
-            (StatusCode::INTERNAL_SERVER_ERROR, 10_001, "internal_server_error")
-        }
+        StoreError::Damaged(_) => (StatusCode::INTERNAL_SERVER_ERROR, ours, false),
     };
-    Told { status, code, message: format!("access.api.error.{name}: {error}"), pointer: None }
+    let told = Told::new(status, code, format!("access.api.error.{name}: {error}"));
+    Told { passing, for_operator: Some(error.to_string()), ..told }.of(Concern::Failure)
 }
 
-impl std::fmt::Display for ApiError {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        match self {
-            Self::Fault(fault) => fault.fmt(f),
-            Self::Store(error) => error.fmt(f),
-            Self::Internal(why) => f.write_str(why),
-            Self::NoCredentials
-            | Self::AuthorizationFormat
-            | Self::UnknownToken
-            | Self::UnknownKey
-            | Self::TokenNotInForce(_)
-            | Self::NotAllowed(_)
-            | Self::NoRoute(_)
-            | Self::Method(_)
-            | Self::NotBuilt(_)
-            | Self::TooLarge
-            | Self::Missing(_)
-            | Self::Parameter { .. }
-            | Self::Invalid { .. }
-            | Self::Conflict(_)
-            | Self::Duplicate { .. }
-            | Self::NoOrganization => f.write_str(&self.told().message),
-        }
+impl fmt::Display for ApiError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let told = self.told();
+        f.write_str(&told.for_operator.unwrap_or(told.message))
     }
 }
 
