@@ -1,7 +1,7 @@
 //! Who calls: an API token, sent one way or another (api/README "Authentication"). Cookies never count.
 
 use crate::error::ApiError;
-use crate::routes::Permission;
+use crate::permission::Permission;
 use aws_lc_rs::{constant_time, digest};
 use http::{HeaderMap, header};
 use narthex_model::{Timestamp, UnixSeconds};

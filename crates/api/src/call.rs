@@ -2,10 +2,10 @@
 
 use crate::authenticate::Actor;
 use crate::desk::Standing;
-use crate::door::{ApiParts, Caller};
 use crate::error::{ApiError, Kind};
 use crate::fields::Fields;
 use crate::paging::{self, Page};
+use crate::parts::{ApiParts, Caller};
 use crate::query::Query;
 use bytes::Bytes;
 use narthex_model::{Configuration, Timestamp, UnixSeconds, ZoneId};

@@ -3,45 +3,19 @@
 use crate::answer::Answer;
 use crate::authenticate::authenticate;
 use crate::call::Call;
-use crate::desk::Desk;
 use crate::error::{ApiError, Concern};
+use crate::parts::{ApiParts, Caller};
 use crate::query::Query;
 use crate::routes;
 use bytes::Bytes;
 use http::{Request, Response};
-use narthex_model::{Clock, RayId};
-use narthex_snapshot::Live;
-use narthex_store::Store;
+use narthex_model::RayId;
 use serde_json::json;
-use std::net::IpAddr;
 use std::sync::Arc;
 use tracing::{error, info};
 
 /// The largest body that is read, in bytes.
 pub const MOST_BODY_BYTES: usize = 10 * 1024 * 1024;
-
-/// What the API works with.
-pub struct ApiParts {
-    /// What is in force.
-    pub live: Arc<Live>,
-    /// What is kept.
-    pub store: Arc<dyn Store>,
-    /// Through whom the configuration changes.
-    pub desk: Arc<Desk>,
-    /// What time it is.
-    pub clock: Clock,
-    /// SHA-256 of the token from the settings, which may do everything.
-    pub bootstrap_token: Option<[u8; 32]>,
-}
-
-/// Whom a request comes from.
-#[derive(Clone, Debug)]
-pub struct Caller {
-    /// The address.
-    pub ip: IpAddr,
-    /// The request's id.
-    pub ray: RayId,
-}
 
 /// The administration API.
 #[derive(Clone)]

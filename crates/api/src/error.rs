@@ -3,7 +3,7 @@
 //! Whoever reads these texts administers the gateway, so they say what is wrong and what would be right. Scripts
 //! match on the codes and on the words before the colon, so both stay as they are.
 
-use crate::answer;
+use crate::envelope;
 use bytes::Bytes;
 use http::{HeaderValue, Method, Response, StatusCode, header};
 use narthex_model::RayId;
@@ -290,7 +290,7 @@ impl ApiError {
         }
         let body =
             json!({"success": false, "errors": [error], "messages": [], "result": Value::Null});
-        let mut response = answer::respond(told.status, &body, ray);
+        let mut response = envelope::respond(told.status, &body, ray);
         let headers = response.headers_mut();
         if let Some(allow) = told.allow.and_then(|allow| HeaderValue::try_from(allow).ok()) {
             headers.insert(header::ALLOW, allow);

@@ -9,16 +9,20 @@ mod authenticate;
 mod call;
 mod desk;
 mod door;
+mod envelope;
 mod error;
 mod fields;
 mod paging;
+mod parts;
+mod permission;
 mod query;
 mod resources;
 mod routes;
 
 pub use authenticate::sha256;
 pub use desk::{Desk, Standing, by_itself, stored};
-pub use door::{Api, ApiParts, Caller, MOST_BODY_BYTES};
+pub use door::{Api, MOST_BODY_BYTES};
 pub use error::{ApiError, Kind};
+pub use parts::{ApiParts, Caller};
 #[doc(hidden)]
 pub use routes::every_operation;

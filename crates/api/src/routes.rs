@@ -6,6 +6,7 @@
 use crate::answer::Answer;
 use crate::call::{Call, Scope};
 use crate::error::ApiError;
+use crate::permission::{Area, Permission};
 use crate::resources::{
     accounts, app_policies, apps, groups, identity_providers, keys, logs, organizations, policies,
     revocations, service_tokens, tokens, users, zones,
@@ -16,46 +17,6 @@ use std::pin::Pin;
 
 /// The prefix of every path.
 const BASE: &str = "/client/v4";
-
-/// What a token must be allowed to do.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Permission {
-    /// Ask about itself: every token may.
-    Own,
-    /// Read objects of this kind.
-    Read(Area),
-    /// Write objects of this kind.
-    Write(Area),
-}
-
-/// The kinds of object that permissions tell apart.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Area {
-    Account,
-    Organization,
-    IdentityProviders,
-    Apps,
-    ServiceTokens,
-    Keys,
-    Users,
-    Logs,
-}
-
-impl Area {
-    /// What a refusal calls it.
-    pub(crate) fn name(self) -> &'static str {
-        match self {
-            Self::Account => "the account",
-            Self::Organization => "the organization",
-            Self::IdentityProviders => "identity providers",
-            Self::Apps => "applications, policies and groups",
-            Self::ServiceTokens => "service tokens",
-            Self::Keys => "signing keys",
-            Self::Users => "users",
-            Self::Logs => "logs",
-        }
-    }
-}
 
 type Work = Pin<Box<dyn Future<Output = Result<Answer, ApiError>> + Send>>;
 type Handler = fn(Call) -> Work;

@@ -1,0 +1,31 @@
+//! What an operation has at hand: the parts of the gateway, and who asks. Below the door and the calls it makes.
+
+use crate::desk::Desk;
+use narthex_model::{Clock, RayId};
+use narthex_snapshot::Live;
+use narthex_store::Store;
+use std::net::IpAddr;
+use std::sync::Arc;
+
+/// What the API works with.
+pub struct ApiParts {
+    /// What is in force.
+    pub live: Arc<Live>,
+    /// What is kept.
+    pub store: Arc<dyn Store>,
+    /// Through whom the configuration changes.
+    pub desk: Arc<Desk>,
+    /// What time it is.
+    pub clock: Clock,
+    /// SHA-256 of the token from the settings, which may do everything.
+    pub bootstrap_token: Option<[u8; 32]>,
+}
+
+/// Whom a request comes from.
+#[derive(Clone, Debug)]
+pub struct Caller {
+    /// The address.
+    pub ip: IpAddr,
+    /// The request's id.
+    pub ray: RayId,
+}
