@@ -2,7 +2,7 @@
 
 use crate::Portal;
 use crate::ask::Ask;
-use crate::browser::{Browser, Hidden, hidden, posted};
+use crate::browser::{Browser, Hidden, Posted, hidden, posted};
 use crate::design::Frame;
 use crate::journey::{APP_SESSION_HASH, Journey, Meta, Packed, Seen, host_of, read_meta};
 use crate::pages::{LoginPage, ProviderButton, Response, page, redirect};
@@ -119,8 +119,7 @@ impl Portal {
         host: &str,
         idp: &str,
     ) -> Result<Response, Trouble> {
-        let posted = posted(ask, snapshot, host_of(host)?)?;
-        let idp = allowed(snapshot, &posted.journey, idp)?;
+        let (posted, idp) = chosen(ask, snapshot, host, idp)?;
         if let Some(response) = self.enter_silently(ask, snapshot, &posted.journey).await? {
             return Ok(see_other(response));
         }
@@ -193,6 +192,22 @@ impl From<Trouble> for Stayed {
     fn from(trouble: Trouble) -> Self {
         Self::Here(trouble)
     }
+}
+
+/// Reads a form of ours that was posted to the address of a provider: the only way in for what a stranger posts.
+///
+/// # Errors
+/// `InvalidSession` unless a page of ours sent it from the browser that we made it for, and the application offers
+/// the provider (security C14).
+pub(crate) fn chosen(
+    ask: &Ask<'_>,
+    snapshot: &Snapshot,
+    host: &str,
+    idp: &str,
+) -> Result<(Posted, Arc<IdentityProvider>), Trouble> {
+    let posted = posted(ask, snapshot, host_of(host)?)?;
+    let idp = allowed(snapshot, &posted.journey, idp)?;
+    Ok((posted, idp))
 }
 
 /// The provider of this id, if people may log in to the application through it.

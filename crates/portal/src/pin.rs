@@ -4,10 +4,9 @@
 
 use crate::Portal;
 use crate::ask::Ask;
-use crate::browser::{Posted, posted};
+use crate::browser::Posted;
 use crate::design::Frame;
-use crate::journey::host_of;
-use crate::login::{allowed, choice_path, login_page, see_other};
+use crate::login::{choice_path, chosen, login_page, see_other};
 use crate::pages::{CodePage, Response, page};
 use crate::secret::Handle;
 use crate::texts;
@@ -79,8 +78,7 @@ impl Portal {
         host: &str,
         idp: &str,
     ) -> Result<Response, Trouble> {
-        let posted = posted(ask, snapshot, host_of(host)?)?;
-        let idp = allowed(snapshot, &posted.journey, idp)?;
+        let (posted, idp) = chosen(ask, snapshot, host, idp)?;
         let restart = || Trouble::InvalidSession { restart: Some(posted.journey.url()) };
         let email = posted.form.get("email").and_then(|email| email.parse().ok());
         let (Some(email), IdpConfig::OneTimePin) = (email, &idp.config) else {
