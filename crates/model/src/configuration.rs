@@ -1,8 +1,9 @@
 //! Everything that the API may change, as one value.
 
 use crate::{
-    AppId, Application, Group, GroupId, IdentityProvider, IdpId, Organization, Policy, PolicyId,
-    ServiceToken, ServiceTokenId,
+    AppId, Application, CertificateAuthority, CertificateAuthorityId, ClientCertificate,
+    ClientCertificateId, Group, GroupId, Hostname, HostnameSetting, IdentityProvider, IdpId,
+    ManagedTransforms, Organization, Policy, PolicyId, ServiceToken, ServiceTokenId, ZoneId,
 };
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -26,4 +27,12 @@ pub struct Configuration {
     pub identity_providers: BTreeMap<IdpId, Arc<IdentityProvider>>,
     /// Service tokens.
     pub service_tokens: BTreeMap<ServiceTokenId, Arc<ServiceToken>>,
+    /// Authorities of client certificates.
+    pub certificate_authorities: BTreeMap<CertificateAuthorityId, Arc<CertificateAuthority>>,
+    /// What origins are told about client certificates.
+    pub hostname_settings: BTreeMap<Hostname, Arc<HostnameSetting>>,
+    /// Client certificates that the gateway issued.
+    pub client_certificates: BTreeMap<ClientCertificateId, Arc<ClientCertificate>>,
+    /// Managed transforms of zones.
+    pub managed_transforms: BTreeMap<ZoneId, Arc<ManagedTransforms>>,
 }

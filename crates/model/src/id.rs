@@ -119,6 +119,15 @@ uuid_id! {
     UserId, "a user id"
 }
 
+uuid_id! {
+    /// An authority of client certificates, whichever door it came through.
+    CertificateAuthorityId, "a certificate id"
+}
+uuid_id! {
+    /// A client certificate that the gateway issued.
+    ClientCertificateId, "a client certificate id"
+}
+
 macro_rules! hex_id {
     ($(#[$doc:meta])* $name:ident, $digits:literal, $what:literal, $form:literal) => {
         $(#[$doc])*

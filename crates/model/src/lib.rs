@@ -4,6 +4,7 @@
 //! (`TryFrom`, `FromStr` or deserialisation), so nobody has to remember to validate.
 
 mod application;
+mod certificate;
 mod clock;
 mod configuration;
 mod country;
@@ -29,6 +30,13 @@ mod service_token;
 pub use application::{
     AppKind, Application, CookieSettings, CorsHeaders, PolicyLink, SameSite, UnknownAppKind,
 };
+pub use certificate::{
+    AuthorityKind, CertificateAuthority, CertificateFingerprint, CertificatePem, CheckMode,
+    ClientAuthField, ClientCertificate, ClientCertificateStatus, CrlChecks, CrlFailure, CrlSource,
+    ForwardedForm, ForwardedRequests, HeaderRules, HeaderSource, HostnameSetting,
+    InvalidHeaderRule, InvalidPem, InvalidSerial, IssuedSubject, ManagedTransforms, OcspChecks,
+    RevocationChecks, RuleHeader, SerialNumber, StoredCrl, pem_blocks,
+};
 pub use clock::{Clock, Timestamp, UnixSeconds};
 pub use configuration::{Configuration, Revision};
 pub use country::{CountryCode, InvalidCountryCode};
@@ -38,8 +46,8 @@ pub use email::{EmailAddress, InvalidEmail};
 pub use group::Group;
 pub use host::{Authority, Hostname, InvalidHost, TeamDomain};
 pub use id::{
-    AccountId, ApiTokenId, AppId, AudTag, ClientId, GroupId, IdentityNonce, IdpId, InvalidId, Kid,
-    PolicyId, RayId, ServiceTokenId, UserId, ZoneId,
+    AccountId, ApiTokenId, AppId, AudTag, CertificateAuthorityId, ClientCertificateId, ClientId,
+    GroupId, IdentityNonce, IdpId, InvalidId, Kid, PolicyId, RayId, ServiceTokenId, UserId, ZoneId,
 };
 pub use identity::{Geo, GroupMembership, Identity, IdpReference, Session, User};
 pub use identity_provider::{

@@ -1,8 +1,10 @@
 //! Changes of the configuration, object by object, and the record of who made them.
 
 use narthex_model::{
-    AppId, Application, Configuration, Group, GroupId, IdentityProvider, IdpId, Organization,
-    Policy, PolicyId, RayId, Revision, ServiceToken, ServiceTokenId, Timestamp,
+    AppId, Application, CertificateAuthority, CertificateAuthorityId, ClientCertificate,
+    ClientCertificateId, Configuration, Group, GroupId, Hostname, HostnameSetting,
+    IdentityProvider, IdpId, ManagedTransforms, Organization, Policy, PolicyId, RayId, Revision,
+    ServiceToken, ServiceTokenId, Timestamp, ZoneId,
 };
 use serde_json::Value;
 use std::collections::BTreeMap;
@@ -24,6 +26,14 @@ pub enum Change {
     DeleteIdp(IdpId),
     PutServiceToken(Arc<ServiceToken>),
     DeleteServiceToken(ServiceTokenId),
+    PutCertificateAuthority(Arc<CertificateAuthority>),
+    DeleteCertificateAuthority(CertificateAuthorityId),
+    PutHostnameSetting(Arc<HostnameSetting>),
+    DeleteHostnameSetting(Hostname),
+    PutClientCertificate(Arc<ClientCertificate>),
+    DeleteClientCertificate(ClientCertificateId),
+    PutManagedTransforms(Arc<ManagedTransforms>),
+    DeleteManagedTransforms(ZoneId),
 }
 
 impl Change {
@@ -60,6 +70,34 @@ impl Change {
             Self::PutServiceToken,
             Self::DeleteServiceToken,
         );
+        differences(
+            &mut changes,
+            &before.certificate_authorities,
+            &after.certificate_authorities,
+            Self::PutCertificateAuthority,
+            Self::DeleteCertificateAuthority,
+        );
+        differences(
+            &mut changes,
+            &before.hostname_settings,
+            &after.hostname_settings,
+            Self::PutHostnameSetting,
+            Self::DeleteHostnameSetting,
+        );
+        differences(
+            &mut changes,
+            &before.client_certificates,
+            &after.client_certificates,
+            Self::PutClientCertificate,
+            Self::DeleteClientCertificate,
+        );
+        differences(
+            &mut changes,
+            &before.managed_transforms,
+            &after.managed_transforms,
+            Self::PutManagedTransforms,
+            Self::DeleteManagedTransforms,
+        );
         changes
     }
 
@@ -78,11 +116,23 @@ impl Change {
             Self::DeleteIdp(id) => format!("delete identity_provider {id}"),
             Self::PutServiceToken(token) => format!("put service_token {}", token.id),
             Self::DeleteServiceToken(id) => format!("delete service_token {id}"),
+            Self::PutCertificateAuthority(authority) => {
+                format!("put certificate_authority {}", authority.id)
+            }
+            Self::DeleteCertificateAuthority(id) => format!("delete certificate_authority {id}"),
+            Self::PutHostnameSetting(setting) => {
+                format!("put hostname_setting {}", setting.hostname)
+            }
+            Self::DeleteHostnameSetting(host) => format!("delete hostname_setting {host}"),
+            Self::PutClientCertificate(it) => format!("put client_certificate {}", it.id),
+            Self::DeleteClientCertificate(id) => format!("delete client_certificate {id}"),
+            Self::PutManagedTransforms(it) => format!("put managed_transforms {}", it.zone),
+            Self::DeleteManagedTransforms(zone) => format!("delete managed_transforms {zone}"),
         }
     }
 }
 
-fn differences<K: Copy + Ord, V>(
+fn differences<K: Clone + Ord, V>(
     changes: &mut Vec<Change>,
     before: &BTreeMap<K, Arc<V>>,
     after: &BTreeMap<K, Arc<V>>,
@@ -90,7 +140,9 @@ fn differences<K: Copy + Ord, V>(
     delete: fn(K) -> Change,
 ) {
     let same = |key, new| before.get(key).is_some_and(|old| Arc::ptr_eq(old, new));
-    changes.extend(before.keys().filter(|key| !after.contains_key(key)).map(|key| delete(*key)));
+    changes.extend(
+        before.keys().filter(|key| !after.contains_key(key)).map(|key| delete(key.clone())),
+    );
     changes.extend(
         after.iter().filter(|(key, new)| !same(key, new)).map(|(_, new)| put(Arc::clone(new))),
     );

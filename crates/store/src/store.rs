@@ -6,8 +6,9 @@ use crate::{
 };
 use async_trait::async_trait;
 use narthex_model::{
-    AccessRecord, AccountId, ApiTokenId, Configuration, EmailAddress, Identity, IdentityNonce, Kid,
-    Revision, Session, TrafficCount, UnixSeconds, User, UserId,
+    AccessRecord, AccountId, ApiTokenId, CertificateAuthorityId, Configuration, CrlSource,
+    EmailAddress, Identity, IdentityNonce, Kid, Revision, Session, StoredCrl, TrafficCount,
+    UnixSeconds, User, UserId,
 };
 use serde_json::Value;
 
@@ -62,6 +63,22 @@ pub trait Store: Send + Sync {
 
     /// Forgets a key; whether it was there.
     async fn delete_key(&self, kid: &Kid) -> Result<bool, StoreError>;
+
+    // --- Revocation lists of certificates ---
+
+    /// Every list, by authority and source.
+    async fn crls(&self) -> Result<Vec<StoredCrl>, StoreError>;
+
+    /// Keeps a list, or the news that it could not be had; replaces what was kept for the same source. Whether the
+    /// authority was there; nothing is kept for one that is not. Deleting an authority forgets its lists.
+    async fn put_crl(&self, crl: &StoredCrl) -> Result<bool, StoreError>;
+
+    /// Forgets what is kept for a source; whether it was there.
+    async fn delete_crl(
+        &self,
+        authority: CertificateAuthorityId,
+        source: &CrlSource,
+    ) -> Result<bool, StoreError>;
 
     // --- People ---
 

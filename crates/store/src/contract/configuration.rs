@@ -1,7 +1,7 @@
 //! The configuration and its audit.
 
 use super::at_once;
-use super::samples::{APP, SECRET, application, audit, configuration};
+use super::samples::{APP, KEY, SECRET, application, audit, configuration};
 use crate::{Change, Intact, Store, StoreError};
 use narthex_model::{Configuration, IdentityProvider, Revision, Secret};
 use std::sync::Arc;
@@ -21,6 +21,10 @@ fn same(one: &Configuration, two: &Configuration) -> bool {
         && one.policies == two.policies
         && one.groups == two.groups
         && one.service_tokens == two.service_tokens
+        && one.certificate_authorities == two.certificate_authorities
+        && one.hostname_settings == two.hostname_settings
+        && one.client_certificates == two.client_certificates
+        && one.managed_transforms == two.managed_transforms
         && providers(one) == providers(two)
 }
 
@@ -31,13 +35,16 @@ pub(super) async fn what_is_committed_is_loaded(store: &dyn Store) -> Result<(),
 
     let wanted = configuration();
     let changes = Change::between(&empty, &wanted);
-    assert_eq!(changes.len(), 6, "one of every kind");
+    assert_eq!(changes.len(), 10, "one of every kind");
     let one = store.commit(revision, &changes, &audit("first start")).await?;
     let (revision, loaded) = store.load().await?;
     assert_eq!((one, revision), (Revision(1), Revision(1)));
     assert!(same(&loaded, &wanted), "{loaded:?}");
     let idp = loaded.identity_providers.values().next().expect("one provider");
     assert_eq!(idp.config.secret().map(Secret::expose), Some(SECRET));
+
+    let authority = loaded.certificate_authorities.values().next().expect("one authority");
+    assert_eq!(authority.key.as_ref().map(Secret::expose), Some(KEY));
 
     let mut wanted = loaded.clone();
     let app = application("Wiki, renamed");
@@ -105,7 +112,7 @@ pub(super) async fn the_audit_names_every_revision(store: &dyn Store) -> Result<
     assert_eq!(change.record.summary["method"], "PUT");
     assert!(change.objects.contains(&format!("put app {APP}")), "{:?}", change.objects);
     let text = format!("{all:?}");
-    assert!(!text.contains(SECRET), "{text}");
+    assert!(!text.contains(SECRET) && !text.contains(KEY), "{text}");
     assert_eq!(store.verify_audit().await?, Intact::Yes(3));
     Ok(())
 }

@@ -3,6 +3,7 @@
 //! It wants a new, empty store and a runtime of several threads, so that callers really meet.
 
 mod configuration;
+mod crls;
 mod pendings;
 mod people;
 mod records;
@@ -31,6 +32,7 @@ pub async fn check(store: Arc<dyn Store>) -> Result<(), StoreError> {
     configuration::the_audit_names_every_revision(it).await?;
     tokens::keys_come_back_as_they_were(it).await?;
     tokens::api_tokens_are_found_by_their_hash(it).await?;
+    crls::lists_are_kept_as_long_as_their_authority(it).await?;
     people::an_address_keeps_its_id_until_it_is_deleted(it).await?;
     people::many_first_logins_make_one_user(&store).await?;
     people::users_are_found_by_what_people_type(it).await?;

@@ -3,10 +3,11 @@
 use super::NOW;
 use crate::AdminRecord;
 use narthex_model::{
-    AccessRecord, AccountId, Action, Application, Configuration, EmailAddress, Geo, Group,
-    Identity, IdentityNonce, IdentityProvider, IdpConfig, IdpId, IdpReference, Organization,
-    Policy, RayId, ScimConfig, Secret, SecretHash, ServiceToken, ServiceTokenId, Session,
-    Timestamp, UnixSeconds, UserId, Verdict,
+    AccessRecord, AccountId, Action, Application, CertificateAuthority, ClientCertificate,
+    Configuration, EmailAddress, Geo, Group, HostnameSetting, Identity, IdentityNonce,
+    IdentityProvider, IdpConfig, IdpId, IdpReference, ManagedTransforms, Organization, Policy,
+    RayId, ScimConfig, Secret, SecretHash, ServiceToken, ServiceTokenId, Session, Timestamp,
+    UnixSeconds, UserId, Verdict,
 };
 use serde::de::DeserializeOwned;
 use serde_json::{Value, json};
@@ -20,6 +21,7 @@ fn of<T: DeserializeOwned>(json: Value) -> T {
 
 const AT: &str = "2023-11-14T22:13:20Z";
 pub(super) const APP: &str = "9a4bd9c5-5a0e-4d52-9d1f-0d2b0a6e0001";
+pub(super) const KEY: &str = "the authority's private key";
 pub(super) const SECRET: &str = "the provider's client secret";
 
 pub(super) fn email(raw: &str) -> EmailAddress {
@@ -50,6 +52,14 @@ pub(super) fn configuration() -> Configuration {
         "created_at": AT, "updated_at": AT,
     }));
     let (app, idp, token) = (application("Wiki"), provider(), service_token());
+    let authority = authority();
+    let issued = client_certificate(&authority);
+    let setting: HostnameSetting = of(json!({
+        "hostname": "wiki.example.com", "client_certificate_forwarding": true, "forwarded_requests": "every",
+        "request_headers": {"X-CERT-SERIAL": {"field": "certSerial"}},
+    }));
+    let transforms: ManagedTransforms =
+        of(json!({"zone": "ab".repeat(16), "client_certificate_request_headers": true}));
     Configuration {
         organization: Some(Arc::new(organization)),
         apps: BTreeMap::from([(app.id, app)]),
@@ -57,7 +67,34 @@ pub(super) fn configuration() -> Configuration {
         groups: BTreeMap::from([(group.id, Arc::new(group))]),
         identity_providers: BTreeMap::from([(idp.id, Arc::new(idp))]),
         service_tokens: BTreeMap::from([(token.id, Arc::new(token))]),
+        certificate_authorities: BTreeMap::from([(authority.id, Arc::new(authority))]),
+        hostname_settings: BTreeMap::from([(setting.hostname.clone(), Arc::new(setting))]),
+        client_certificates: BTreeMap::from([(issued.id, Arc::new(issued))]),
+        managed_transforms: BTreeMap::from([(transforms.zone.clone(), Arc::new(transforms))]),
     }
+}
+
+const PEM: &str = "-----BEGIN CERTIFICATE-----\nMAM=\n-----END CERTIFICATE-----";
+
+/// An authority with a key.
+pub(super) fn authority() -> CertificateAuthority {
+    let mut authority: CertificateAuthority = of(json!({
+        "id": "9a4bd9c5-5a0e-4d52-9d1f-0d2b0a6e0004", "name": "Staff CA", "kind": "managed", "certificates": PEM,
+        "hostnames": ["wiki.example.com"], "fingerprint": "1E:80", "expires_on": AT, "created_at": AT,
+        "updated_at": AT, "revocation": {"crl": {"urls": ["http://ca.example/a.crl"]}, "serial_numbers": ["0A"]},
+    }));
+    authority.key = Some(Secret::from(KEY.to_owned()));
+    authority
+}
+
+fn client_certificate(authority: &CertificateAuthority) -> ClientCertificate {
+    of(json!({
+        "id": "9a4bd9c5-5a0e-4d52-9d1f-0d2b0a6e0005", "authority": authority.id, "certificate": PEM, "csr": "",
+        "status": "revoked", "serial_number": "0A1B", "fingerprint_sha256": "", "ski": "", "signature": "",
+        "subject": {"common_name": "robot", "country": "", "state": "", "location": "", "organization": "",
+            "organizational_unit": ""},
+        "validity_days": 365, "issued_on": AT, "expires_on": AT, "revoked_at": AT, "zone": "ab".repeat(16),
+    }))
 }
 
 fn provider() -> IdentityProvider {

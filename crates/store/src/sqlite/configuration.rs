@@ -1,5 +1,6 @@
 //! The configuration: objects under one revision, which rises by one with each committed change.
 
+use super::crls;
 use super::database::Database;
 use super::object::{self, Edit, Row};
 use super::row::parse;
@@ -52,6 +53,9 @@ pub(super) async fn commit(
     };
     for object in changes {
         write(&mut change, object::edit(master, object), new).await?;
+        if let Change::DeleteCertificateAuthority(id) = object {
+            crls::delete_of(&mut change, *id).await?;
+        }
     }
     trail::append(&mut change, master, new, changes, audit).await?;
     change.commit().await?;

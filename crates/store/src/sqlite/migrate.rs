@@ -8,7 +8,10 @@ use sqlx::{Connection as _, raw_sql};
 use std::path::{Path, PathBuf};
 
 /// The steps of the main file, oldest first; number N leads from version N - 1 to version N.
-pub(super) const MAIN: &[&str] = &[include_str!("../../migrations/main/0001_start.sql")];
+pub(super) const MAIN: &[&str] = &[
+    include_str!("../../migrations/main/0001_start.sql"),
+    include_str!("../../migrations/main/0002_crl.sql"),
+];
 /// The steps of the file of records.
 pub(super) const RECORDS: &[&str] = &[include_str!("../../migrations/records/0001_start.sql")];
 

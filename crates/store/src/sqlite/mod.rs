@@ -6,6 +6,7 @@
 mod api_tokens;
 mod chain;
 mod configuration;
+mod crls;
 mod database;
 mod directory;
 mod fault;
@@ -29,8 +30,9 @@ use crate::{
 use async_trait::async_trait;
 use database::Database;
 use narthex_model::{
-    AccessRecord, AccountId, ApiTokenId, Configuration, EmailAddress, Identity, IdentityNonce, Kid,
-    MasterKey, Revision, Session, TrafficCount, UnixSeconds, User, UserId,
+    AccessRecord, AccountId, ApiTokenId, CertificateAuthorityId, Configuration, CrlSource,
+    EmailAddress, Identity, IdentityNonce, Kid, MasterKey, Revision, Session, StoredCrl,
+    TrafficCount, UnixSeconds, User, UserId,
 };
 use serde_json::Value;
 use std::sync::Arc;
@@ -89,6 +91,22 @@ impl Store for SqliteStore {
 
     async fn delete_key(&self, kid: &Kid) -> Result<bool, StoreError> {
         keys::delete(&self.main, kid).await
+    }
+
+    async fn crls(&self) -> Result<Vec<StoredCrl>, StoreError> {
+        crls::all(&self.main).await
+    }
+
+    async fn put_crl(&self, crl: &StoredCrl) -> Result<bool, StoreError> {
+        crls::put(&self.main, crl).await
+    }
+
+    async fn delete_crl(
+        &self,
+        authority: CertificateAuthorityId,
+        source: &CrlSource,
+    ) -> Result<bool, StoreError> {
+        crls::delete(&self.main, authority, source).await
     }
 
     async fn user_for_login(

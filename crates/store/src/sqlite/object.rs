@@ -4,8 +4,8 @@ use super::fault::damaged;
 use super::row::{from_json, to_json};
 use crate::{Change, StoreError};
 use narthex_model::{
-    Configuration, IdentityProvider, IdpConfig, IdpId, MasterKey, ScimConfig, Secret, Timestamp,
-    ZoneId,
+    CertificateAuthorityId, Configuration, IdentityProvider, IdpConfig, IdpId, MasterKey,
+    ScimConfig, Secret, Timestamp, ZoneId,
 };
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
@@ -26,6 +26,10 @@ const POLICY: &str = "policy";
 const GROUP: &str = "group";
 const IDP: &str = "identity_provider";
 const SERVICE_TOKEN: &str = "service_token";
+pub(super) const AUTHORITY: &str = "certificate_authority";
+const HOSTNAME_SETTING: &str = "hostname_setting";
+const CLIENT_CERTIFICATE: &str = "client_certificate";
+const MANAGED_TRANSFORMS: &str = "managed_transforms";
 
 /// What `change` writes, secrets sealed for their place.
 pub(super) fn edit(master: &MasterKey, change: &Change) -> Edit {
@@ -38,16 +42,30 @@ pub(super) fn edit(master: &MasterKey, change: &Change) -> Edit {
         Change::PutGroup(it) => put(GROUP, it.id.to_string(), to_json(it)),
         Change::PutServiceToken(it) => put(SERVICE_TOKEN, it.id.to_string(), to_json(it)),
         Change::PutIdp(it) => {
-            let seal = |secret: &Secret| master.seal(secret.expose().as_bytes(), &place(it.id));
-            let sealed = it.config.secret().map(seal);
+            let sealed = seal(master, it.config.secret(), &place(it.id));
             let body = to_json(&IdpBody::of(it));
             Edit::Put((IDP.to_owned(), it.id.to_string(), body, sealed))
+        }
+        Change::PutCertificateAuthority(it) => {
+            let sealed = seal(master, it.key.as_ref(), &key_place(it.id));
+            Edit::Put((AUTHORITY.to_owned(), it.id.to_string(), to_json(it), sealed))
+        }
+        Change::PutHostnameSetting(it) => {
+            put(HOSTNAME_SETTING, it.hostname.to_string(), to_json(it))
+        }
+        Change::PutClientCertificate(it) => put(CLIENT_CERTIFICATE, it.id.to_string(), to_json(it)),
+        Change::PutManagedTransforms(it) => {
+            put(MANAGED_TRANSFORMS, it.zone.to_string(), to_json(it))
         }
         Change::DeleteApp(id) => delete(APP, id.to_string()),
         Change::DeletePolicy(id) => delete(POLICY, id.to_string()),
         Change::DeleteGroup(id) => delete(GROUP, id.to_string()),
         Change::DeleteIdp(id) => delete(IDP, id.to_string()),
         Change::DeleteServiceToken(id) => delete(SERVICE_TOKEN, id.to_string()),
+        Change::DeleteCertificateAuthority(id) => delete(AUTHORITY, id.to_string()),
+        Change::DeleteHostnameSetting(host) => delete(HOSTNAME_SETTING, host.to_string()),
+        Change::DeleteClientCertificate(id) => delete(CLIENT_CERTIFICATE, id.to_string()),
+        Change::DeleteManagedTransforms(zone) => delete(MANAGED_TRANSFORMS, zone.to_string()),
     }
 }
 
@@ -83,6 +101,23 @@ pub(super) fn read(
             let it = from_json::<IdpBody>(&place, body)?.provider(master, sealed.as_deref())?;
             configuration.identity_providers.insert(it.id, Arc::new(it));
         }
+        AUTHORITY => {
+            let mut it: narthex_model::CertificateAuthority = from_json(&place, body)?;
+            it.key = unseal(master, sealed.as_deref(), &key_place(it.id), &place)?;
+            configuration.certificate_authorities.insert(it.id, Arc::new(it));
+        }
+        HOSTNAME_SETTING => {
+            let it: narthex_model::HostnameSetting = from_json(&place, body)?;
+            configuration.hostname_settings.insert(it.hostname.clone(), Arc::new(it));
+        }
+        CLIENT_CERTIFICATE => {
+            let it: narthex_model::ClientCertificate = from_json(&place, body)?;
+            configuration.client_certificates.insert(it.id, Arc::new(it));
+        }
+        MANAGED_TRANSFORMS => {
+            let it: narthex_model::ManagedTransforms = from_json(&place, body)?;
+            configuration.managed_transforms.insert(it.zone.clone(), Arc::new(it));
+        }
         other => return Err(damaged(place, format!("objects of kind {other:?} are unknown"))),
     }
     Ok(())
@@ -102,6 +137,27 @@ struct IdpBody {
     zone: Option<ZoneId>,
     created_at: Timestamp,
     updated_at: Timestamp,
+}
+
+fn seal(master: &MasterKey, secret: Option<&Secret>, place: &str) -> Option<Vec<u8>> {
+    secret.map(|secret| master.seal(secret.expose().as_bytes(), place))
+}
+
+fn unseal(
+    master: &MasterKey,
+    sealed: Option<&[u8]>,
+    place: &str,
+    object: &str,
+) -> Result<Option<Secret>, StoreError> {
+    let Some(sealed) = sealed else { return Ok(None) };
+    let plain = master.open(sealed, place).map_err(|e| damaged(object, e))?;
+    let text = String::from_utf8(plain.to_vec()).map_err(|_| damaged(object, "not text"))?;
+    Ok(Some(Secret::from(text)))
+}
+
+/// Where the key of the gateway's own authority is sealed.
+fn key_place(id: CertificateAuthorityId) -> String {
+    format!("certificate_authority/{id}/key")
 }
 
 /// Where the client secret of a provider is sealed.
@@ -129,16 +185,12 @@ impl IdpBody {
         sealed: Option<&[u8]>,
     ) -> Result<IdentityProvider, StoreError> {
         let at = || format!("object {IDP} {}", self.id);
-        let secret = sealed.map(|sealed| {
-            let plain = master.open(sealed, &place(self.id)).map_err(|e| damaged(at(), e))?;
-            let text = String::from_utf8(plain.to_vec()).map_err(|_| damaged(at(), "not text"))?;
-            Ok::<_, StoreError>(Secret::from(text))
-        });
+        let secret = unseal(master, sealed, &place(self.id), &at())?;
         let config = IdpConfig::parse(&self.kind, self.config).map_err(|e| damaged(at(), e))?;
         Ok(IdentityProvider {
             id: self.id,
             name: self.name,
-            config: config.with_secret(secret.transpose()?),
+            config: config.with_secret(secret),
             scim: self.scim,
             zone: self.zone,
             created_at: self.created_at,
