@@ -10,6 +10,7 @@ use crate::lane::Lane;
 use crate::peer::{Busy, Peer};
 use crate::pulse::Watched;
 use crate::serve::serve;
+use crate::streams::{Outgoing, Streams};
 use bytes::Bytes;
 use http::{Request, Response};
 use http_body::{Body, Frame, SizeHint};
@@ -56,12 +57,12 @@ pub(crate) async fn serve_connection(lane: Rc<Lane>, shaken: Shaken) {
 }
 
 /// An answer on its way out. The request is under way until its last byte is handed over.
-struct Sending {
-    body: ProxyBody,
+struct Sending<B> {
+    body: B,
     _busy: Busy,
 }
 
-impl Body for Sending {
+impl<B: Body<Data = Bytes, Error = BodyError> + Unpin> Body for Sending<B> {
     type Data = Bytes;
     type Error = BodyError;
 
@@ -81,14 +82,15 @@ impl Body for Sending {
     }
 }
 
-async fn answer(
+async fn answer<B>(
     lane: Rc<Lane>,
     peer: Rc<Peer>,
     request: Request<Incoming>,
-) -> Result<Response<Sending>, Infallible> {
+    outgoing: impl FnOnce(ProxyBody) -> B,
+) -> Result<Response<Sending<B>>, Infallible> {
     let busy = Busy::with_request(&peer);
     let response = serve(&lane, &peer, request).await;
-    Ok(response.map(|body| Sending { body, _busy: busy }))
+    Ok(response.map(|body| Sending { body: outgoing(body), _busy: busy }))
 }
 
 async fn serve_http1(lane: Rc<Lane>, peer: Rc<Peer>, mut stream: Stream) {
@@ -99,7 +101,9 @@ async fn serve_http1(lane: Rc<Lane>, peer: Rc<Peer>, mut stream: Stream) {
     loop {
         let service = {
             let (lane, peer) = (Rc::clone(&lane), Rc::clone(&peer));
-            service_fn(move |request| answer(Rc::clone(&lane), Rc::clone(&peer), request))
+            service_fn(move |request| {
+                answer(Rc::clone(&lane), Rc::clone(&peer), request, |body| body)
+            })
         };
         let connection = builder.serve_connection(TokioIo::new(stream), service).with_upgrades();
         let mut connection = Box::pin(connection);
@@ -125,12 +129,17 @@ async fn serve_http1(lane: Rc<Lane>, peer: Rc<Peer>, mut stream: Stream) {
 
 async fn serve_http2(lane: Rc<Lane>, peer: Rc<Peer>, stream: Stream) {
     let mut watch = Watch::new(&lane, &peer);
-    watch.parks = false;
+    let streams = Streams::default();
+    watch.streams = Some(streams.clone());
     let service = {
-        let (lane, peer) = (Rc::clone(&lane), Rc::clone(&peer));
-        service_fn(move |request| answer(Rc::clone(&lane), Rc::clone(&peer), request))
+        let (lane, peer, streams) = (Rc::clone(&lane), Rc::clone(&peer), streams.clone());
+        service_fn(move |request| {
+            let stream = streams.begin();
+            let outgoing = |body| Outgoing::new(body, stream);
+            answer(Rc::clone(&lane), Rc::clone(&peer), request, outgoing)
+        })
     };
-    let mut builder = http2::Builder::new(OnThisCore);
+    let mut builder = http2::Builder::new(streams);
     builder
         .max_concurrent_streams(lane.common.limits.streams)
         .max_header_list_size(64 * 1024)
@@ -138,18 +147,6 @@ async fn serve_http2(lane: Rc<Lane>, peer: Rc<Peer>, stream: Stream) {
         .enable_connect_protocol();
     let mut connection = Box::pin(builder.serve_connection(TokioIo::new(stream), service));
     watch.over(connection.as_mut(), |c| c.graceful_shutdown()).await;
-}
-
-/// Runs the streams of an HTTP/2 connection on the core of the connection.
-#[derive(Clone, Copy)]
-struct OnThisCore;
-
-impl<F: Future + 'static> hyper::rt::Executor<F> for OnThisCore {
-    fn execute(&self, future: F) {
-        drop(tokio::task::spawn_local(async move {
-            future.await;
-        }));
-    }
 }
 
 /// Why a connection is not driven further.
@@ -169,8 +166,8 @@ struct Watch {
     tick: Duration,
     ticks: Interval,
     leaving: tokio::sync::watch::Receiver<bool>,
-    /// Whether a quiet connection is taken apart.
-    parks: bool,
+    /// The streams of an HTTP/2 connection. One of HTTP/1.1 has none, and is taken apart when it is quiet.
+    streams: Option<Streams>,
     /// Whether it was told to end after what is under way.
     ending: bool,
     quiet_for: Duration,
@@ -193,7 +190,7 @@ impl Watch {
             tick,
             ticks,
             leaving: lane.common.leaving.clone(),
-            parks: true,
+            streams: None,
             ending: false,
             quiet_for: Duration::ZERO,
             head_for: Duration::ZERO,
@@ -239,14 +236,21 @@ impl Watch {
 
         self.stalled_for = if stalled { self.stalled_for + self.tick } else { Duration::ZERO };
         if self.stalled_for >= limits.write_stall {
+            self.lane.meters().write_stalls.add();
             return Look::Close;
+        }
+        if let Some(streams) = &self.streams {
+            let looks = limits.write_stall.as_nanos().div_ceil(self.tick.as_nanos().max(1));
+            for _ in 0..streams.look(u32::try_from(looks).unwrap_or(u32::MAX)) {
+                self.lane.meters().write_stalls.add();
+            }
         }
         if peer.under_way.get() > 0 || asked {
             (self.quiet_for, self.head_for) = (Duration::ZERO, Duration::ZERO);
             return Look::Fine;
         }
         self.quiet_for += self.tick;
-        if self.parks {
+        if self.streams.is_none() {
             return self.look_at_quiet_http1(read);
         }
         if brought > IDLE_BYTES || self.ending && self.quiet_for >= 2 * self.tick {

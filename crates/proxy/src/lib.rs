@@ -39,6 +39,7 @@ mod settings;
 mod site;
 mod slots;
 mod source;
+mod streams;
 mod target;
 mod tls;
 mod traffic;

@@ -61,6 +61,8 @@ meters! {
     connections_refused,
     /// Times that accepting failed for want of a resource, such as file descriptors.
     accept_failures,
+    /// HTTP/2 streams and whole connections ended because the client did not take what was sent.
+    write_stalls,
     /// TLS handshakes completed.
     handshakes,
     /// TLS handshakes that failed or took too long.

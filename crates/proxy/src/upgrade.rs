@@ -9,7 +9,7 @@ mod websocket;
 
 use crate::body::ProxyBody;
 use crate::transform::clean_answer;
-use crate::upstream::{Handed, UpstreamError, Watch};
+use crate::upstream::{Handed, Patience, UpstreamError, Watch};
 use http::header::{
     CONNECTION, CONTENT_LENGTH, SEC_WEBSOCKET_ACCEPT, SEC_WEBSOCKET_KEY, SEC_WEBSOCKET_VERSION,
     UPGRADE,
@@ -21,7 +21,6 @@ use hyper::upgrade::OnUpgrade;
 use hyper_util::rt::TokioIo;
 use narthex_model::RayId;
 use splice::splice;
-use std::time::Duration;
 use websocket::Key;
 
 /// An upgrade that a client asks for.
@@ -115,7 +114,7 @@ impl Ask {
 }
 
 /// The origin agreed: answers the client, and joins both when the client's side has switched too. Both may be silent
-/// for `idle`.
+/// for as long as a stream may.
 ///
 /// # Errors
 /// `BadAnswer` when the 101 does not belong to what was asked.
@@ -124,7 +123,7 @@ pub(crate) fn switch(
     answer: Response<Incoming>,
     line: Handed,
     watch: Watch,
-    (ray, idle): (&RayId, Duration),
+    (ray, patience): (&RayId, Patience),
 ) -> Result<Response<ProxyBody>, UpstreamError> {
     ask.is_granted_by(answer.headers())?;
     let mut switched = Response::new(ProxyBody::Empty);
@@ -144,8 +143,8 @@ pub(crate) fn switch(
     tokio::task::spawn_local(async move {
         let (Ok(origin), Ok(client)) = (origin.await, ask.client.await) else { return };
         drop(line); // the connection is ours now
-        watch.allow(idle);
-        splice(TokioIo::new(client), TokioIo::new(origin), watch, is_websocket).await;
+        watch.allow(patience.stream);
+        splice(TokioIo::new(client), TokioIo::new(origin), watch, patience, is_websocket).await;
     });
     Ok(switched)
 }

@@ -60,6 +60,11 @@ impl Figures for GatewayFigures {
                 (&[("outcome", "accept_failed")], read.accept_failures),
             ],
         )?;
+        page.counter(
+            "write_stalls",
+            "Connections and HTTP/2 streams ended because the client took nothing",
+            &[(&[], read.write_stalls)],
+        )?;
         page.gauge(
             "connections_open",
             "Connections open now",

@@ -4,7 +4,7 @@
 //! The end of one direction is passed on at once, and the other goes on (checklist W7).
 
 use super::websocket::{self, Frames};
-use crate::upstream::{Cut, Watch};
+use crate::upstream::{Cut, Patience, Watch};
 use std::future::poll_fn;
 use std::io;
 use std::mem::MaybeUninit;
@@ -41,8 +41,13 @@ struct Flow {
 
 /// Moves bytes until both directions have ended, one breaks, or the exchange is ended. Both connections are closed
 /// when it returns. The client of a WebSocket is told why (RFC 6455 §7.4.1), unless that would break into a frame.
-pub(super) async fn splice<A, B>(mut client: A, mut origin: B, watch: Watch, is_websocket: bool)
-where
+pub(super) async fn splice<A, B>(
+    mut client: A,
+    mut origin: B,
+    watch: Watch,
+    patience: Patience,
+    is_websocket: bool,
+) where
     A: AsyncRead + AsyncWrite + Unpin,
     B: AsyncRead + AsyncWrite + Unpin,
 {
@@ -54,10 +59,16 @@ where
             down.poll_move(cx, &mut origin, &mut client, &watch),
         ];
         match flows {
-            [Poll::Ready(Err(_)), _] | [_, Poll::Ready(Err(_))] => Poll::Ready(None),
-            [Poll::Ready(Ok(())), Poll::Ready(Ok(()))] => Poll::Ready(None),
-            [_, _] => watch.wait(cx).map_or_else(|cut| Poll::Ready(Some(cut)), |()| Poll::Pending),
+            [Poll::Ready(Err(_)), _] | [_, Poll::Ready(Err(_))] => return Poll::Ready(None),
+            [Poll::Ready(Ok(())), Poll::Ready(Ok(()))] => return Poll::Ready(None),
+            [_, _] => {}
         }
+        watch.limit(match (down.kept.is_empty(), up.closed || down.closed) {
+            (false, _) => patience.untaken, // the client's turn
+            (true, true) => HALF_CLOSED,
+            (true, false) => patience.stream,
+        });
+        watch.wait(cx).map_or_else(|cut| Poll::Ready(Some(cut)), |()| Poll::Pending)
     })
     .await;
     drop(origin);
@@ -99,12 +110,12 @@ impl Flow {
     {
         let mut chunk = [MaybeUninit::uninit(); CHUNK];
         for _ in 0..TURN {
-            ready!(self.poll_write_kept(cx, sink))?;
+            ready!(self.poll_write_kept(cx, sink, watch))?;
             if self.ended {
                 if !self.closed {
                     ready!(Pin::new(&mut *sink).poll_shutdown(cx))?;
                     self.closed = true;
-                    watch.allow(HALF_CLOSED);
+                    watch.exchange().moved();
                 }
                 return Poll::Ready(Ok(()));
             }
@@ -159,6 +170,7 @@ impl Flow {
         &mut self,
         cx: &mut Context<'_>,
         sink: &mut W,
+        watch: &Watch,
     ) -> Poll<io::Result<()>> {
         while self.written < self.kept.len() {
             let written = ready!(Pin::new(&mut *sink).poll_write(cx, &self.kept[self.written..]))?;
@@ -166,6 +178,7 @@ impl Flow {
                 return Poll::Ready(Err(io::ErrorKind::WriteZero.into()));
             }
             self.written += written;
+            watch.exchange().moved();
         }
         if !self.kept.is_empty() {
             (self.kept, self.written) = (Vec::new(), 0);

@@ -100,7 +100,7 @@ impl Asking<'_> {
                 h1::check_framing(&response)?;
                 let Carrier::Line(line) = carrier else { return Err(UpstreamError::Closed(None)) };
                 let Given { ray, patience, .. } = self.given;
-                upgrade::switch(ask, response, line.hand_over(), self.watch, (ray, patience.stream))
+                upgrade::switch(ask, response, line.hand_over(), self.watch, (ray, patience))
             }
             Ok(response) => {
                 let road = Rc::clone(self.road);

@@ -73,6 +73,8 @@ pub(crate) struct Patience {
     pub(crate) idle: Duration,
     /// Within a stream that may be silent for long.
     pub(crate) stream: Duration,
+    /// For a client of such a stream to take what is there.
+    pub(crate) untaken: Duration,
 }
 
 /// Where one core counts what happens on the roads.
@@ -113,6 +115,7 @@ impl Upstreams {
             first_byte: limits.origin_first_byte,
             idle: limits.origin_idle,
             stream: limits.stream_idle,
+            untaken: limits.write_stall,
         };
         Self::with_tick(revocations, tally, patience, TICK)
     }

@@ -220,6 +220,13 @@ impl Watch {
         self.0.vigil.upgrade().map_or(0, |vigil| vigil.now.get())
     }
 
+    /// Allows another time of standing still, counted from when something last moved.
+    pub(crate) fn limit(&self, patience: Duration) {
+        if let Some(vigil) = self.0.vigil.upgrade() {
+            self.0.patience.set(vigil.ticks(patience));
+        }
+    }
+
     /// Allows another time of standing still from now on.
     pub(crate) fn allow(&self, patience: Duration) {
         if let Some(vigil) = self.0.vigil.upgrade() {

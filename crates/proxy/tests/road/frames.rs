@@ -93,6 +93,17 @@ impl Raw {
         let _flushed = self.write.flush().await;
     }
 
+    /// The next frame: kind, stream and payload. `None` when the connection has ended.
+    async fn next(&mut self) -> Option<(u8, u32, Vec<u8>)> {
+        let mut head = [0; 9];
+        self.read.read_exact(&mut head).await.ok()?;
+        let length = usize::from(head[0]) << 16 | usize::from(head[1]) << 8 | usize::from(head[2]);
+        let mut payload = vec![0; length];
+        self.read.read_exact(&mut payload).await.ok()?;
+        let stream = u32::from_be_bytes([head[5], head[6], head[7], head[8]]);
+        Some((head[3], stream, payload))
+    }
+
     /// Reads until something has become of a stream.
     async fn end(&mut self) -> End {
         tokio::time::timeout(Duration::from_secs(20), self.read_end())
@@ -101,24 +112,15 @@ impl Raw {
     }
 
     async fn read_end(&mut self) -> End {
-        loop {
-            let mut head = [0; 9];
-            if self.read.read_exact(&mut head).await.is_err() {
-                return End::Gone;
-            }
-            let length =
-                usize::from(head[0]) << 16 | usize::from(head[1]) << 8 | usize::from(head[2]);
-            let mut payload = vec![0; length];
-            if self.read.read_exact(&mut payload).await.is_err() {
-                return End::Gone;
-            }
-            match head[3] {
+        while let Some((kind, _, payload)) = self.next().await {
+            match kind {
                 HEADERS => return End::Answer(payload.first().copied().unwrap_or_default()),
                 RST_STREAM => return End::Reset,
                 GOAWAY if payload.get(4..8) != Some(&[0; 4]) => return End::Gone,
                 _ => {}
             }
         }
+        End::Gone
     }
 }
 
@@ -259,6 +261,79 @@ async fn n02_to_n06_floods_end_the_connection() {
         flooding.abort();
         let seen = town.origin.take().len();
         assert!(seen <= 400, "{name}: {seen} requests reached the origin");
+    }
+    others_notice_nothing(&town).await;
+}
+
+/// Reads frames until as many streams as in `streams` were reset; a connection that ends before is a failure.
+async fn resets(raw: &mut Raw, mut streams: Vec<u32>, reason: u32) {
+    let whole = async {
+        while !streams.is_empty() {
+            let (kind, stream, payload) = raw.next().await.expect("the connection lives on");
+            match kind {
+                RST_STREAM => {
+                    assert_eq!(payload, reason.to_be_bytes(), "stream {stream}");
+                    streams.retain(|other| *other != stream);
+                }
+                HEADERS => assert_eq!(payload[0], STATUS_200, "stream {stream}"),
+                DATA => assert!(payload.len() <= 1, "stream {stream}: no more than its window"),
+                GOAWAY => panic!("the connection is to live on"),
+                _ => {}
+            }
+        }
+    };
+    tokio::time::timeout(Duration::from_secs(20), whole).await.expect("all of them end");
+}
+
+#[tokio::test]
+async fn n07_streams_without_a_window_are_refused_or_time_out_while_the_connection_lives() {
+    const STREAMS: u32 = 20;
+    const REFUSED_STREAM: u32 = 7;
+    const CANCEL: u32 = 8;
+    let limits = Limits {
+        head_time: Duration::from_millis(100),
+        write_stall: Duration::from_millis(200),
+        streams: STREAMS,
+        ..Limits::default()
+    };
+    let plan = Plan { settings: Settings { limits, ..Settings::default() }, ..Plan::default() };
+    let plan = plan.app(A, &[policy("bypass", everyone())], json!({}));
+    let town =
+        Town::build(plan.app("b.example.com", &[policy("deny", everyone())], json!({}))).await;
+    let path = |path: &'static str, authority: &'static str| {
+        block(&[
+            (":method", "GET"),
+            (":scheme", "https"),
+            (":authority", authority),
+            (":path", path),
+        ])
+    };
+    let window = |bytes: u32| frame(SETTINGS, 0, 0, &[&[0, 4][..], &bytes.to_be_bytes()].concat());
+    // An answer of any size, and a window of nothing or of a single byte.
+    for (at, (target, bytes)) in [("/", 0), ("/large", 0), ("/large", 1)].into_iter().enumerate() {
+        let mut raw = Raw::open(&town).await;
+        raw.send(&window(bytes)).await;
+        let numbers = |range: std::ops::Range<u32>| range.map(|n| 2 * n + 1).collect::<Vec<_>>();
+        let open = |n: u32| frame(HEADERS, END_STREAM | END_HEADERS, n, &path(target, A));
+        let (within, above) = (numbers(0..STREAMS), numbers(STREAMS..3 * STREAMS));
+        raw.send(&within.iter().flat_map(|n| open(*n)).collect::<Vec<_>>()).await;
+        while town.origin.seen().len() < within.len() {
+            tokio::task::yield_now().await;
+        }
+        raw.send(&above.iter().flat_map(|n| open(*n)).collect::<Vec<_>>()).await;
+        resets(&mut raw, above, REFUSED_STREAM).await;
+        resets(&mut raw, within, CANCEL).await;
+        assert_eq!(
+            town.origin.take().len(),
+            STREAMS as usize,
+            "{target}: and none above the limit"
+        );
+        assert_eq!(town.read_meters().write_stalls, (at as u64 + 1) * u64::from(STREAMS));
+        // The connection lives on, and its places are free.
+        raw.send(&window(65_535)).await;
+        raw.send(&frame(HEADERS, END_STREAM | END_HEADERS, 1001, &path("/", A))).await;
+        assert_eq!(raw.end().await, End::Answer(STATUS_200), "{target}");
+        town.origin.take();
     }
     others_notice_nothing(&town).await;
 }

@@ -28,6 +28,9 @@ impl Seen {
     }
 }
 
+/// Bytes of the answer to `/large`: more than fits into the buffers on the way.
+pub(crate) const LARGE: usize = 64 * 1024 * 1024;
+
 /// The origin and its book.
 pub(crate) struct Origin {
     pub(crate) port: u16,
@@ -97,6 +100,17 @@ async fn serve(mut tcp: TcpStream, book: Arc<Mutex<Vec<Seen>>>, gate: Arc<Notify
             let (mut read, mut write) = tcp.split();
             tokio::io::copy(&mut read, &mut write).await.ok()?; // an echo, frame or not
             return None;
+        }
+        if seen.line().contains("/large") {
+            book.lock().unwrap().push(Seen { body, ..seen });
+            let head = format!("HTTP/1.1 200 OK\r\ncontent-length: {LARGE}\r\n\r\n");
+            tcp.write_all(head.as_bytes()).await.ok()?;
+            let chunk = vec![b'x'; 64 * 1024];
+            let mut written = 0;
+            while written < LARGE {
+                written += tcp.write(&chunk[..chunk.len().min(LARGE - written)]).await.ok()?;
+            }
+            continue;
         }
         let head_only = seen.line().starts_with("HEAD ");
         let slow = seen.line().contains("/slow");

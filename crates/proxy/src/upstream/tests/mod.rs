@@ -67,7 +67,8 @@ impl Gateway {
         let tally = Tally { meters: Arc::new(Meters::new(1)), lane: 0 };
         let (revocations, watched) = watch::channel(0);
         let tick = Duration::from_millis(10);
-        let patience = Patience { first_byte: TOO_LONG, idle: 5 * tick, stream: TOO_LONG };
+        let patience =
+            Patience { first_byte: TOO_LONG, idle: 5 * tick, stream: TOO_LONG, untaken: 5 * tick };
         let upstreams = Rc::new(Upstreams::with_tick(watched, tally, patience, tick));
         let admitted = Rc::new(Cell::new(true));
         let errors = Rc::default();

@@ -208,6 +208,30 @@ fn w7_the_end_of_one_direction_is_told_at_once_and_the_other_goes_on() {
 }
 
 #[test]
+fn h32_a_websocket_ends_whose_client_takes_nothing() {
+    story(async || {
+        let (listener, service) = origin().await;
+        let gateway = Gateway::to(&service);
+        let (client, mut stream) = websocket(&gateway, &listener).await;
+        while stream.write_all(&[0; 65536]).await.is_ok() {}
+        drop(client);
+
+        let (mut client, mut stream) = websocket(&gateway, &listener).await;
+        let vigil = Rc::clone(&gateway.upstreams.vigil);
+        for _ in 0..20 {
+            stream.write_all(HI).await.unwrap(); // one that takes what there is may be slow
+            let mut frame = [0; 4];
+            client.read_exact(&mut frame).await.unwrap();
+            assert_eq!(frame, HI);
+            let before = vigil.now();
+            while vigil.now() == before {
+                tokio::task::yield_now().await;
+            }
+        }
+    });
+}
+
+#[test]
 fn w3_a_switch_must_belong_to_the_wish() {
     let websocket = websocket_wish();
     let other = wish("Connection: upgrade\r\nUpgrade: foo/2\r\n");
