@@ -4,7 +4,8 @@
 //! the `certs` document from which others verify them. When keys come and go is decided by [`next_action`], a
 //! pure function. How tokens travel in cookies is read in [`cookie`] and written in [`set_cookie`].
 //!
-//! Nothing here fetches a key, reads a clock or keeps a secret it can do without.
+//! Nothing here fetches a key, reads a clock or keeps a secret it can do without, except [`origin`] (features `layer` and
+//! `fetch`), which lets an application written in Rust verify what the gateway sends it.
 
 mod app;
 mod certs;
@@ -19,6 +20,8 @@ mod machine;
 mod members;
 mod meta;
 mod org;
+#[cfg(feature = "layer")]
+pub mod origin;
 mod payload;
 mod person;
 mod ring;
