@@ -52,6 +52,7 @@ pub enum SameSite {
 
 /// How the application's `CF_Authorization` cookie is set (access-protocol §4.3).
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[expect(clippy::struct_excessive_bools, reason = "these are the switches of the contract")]
 pub struct CookieSettings {
     /// `SameSite`; unset is sent as `none`.
     #[serde(default)]
@@ -68,10 +69,19 @@ pub struct CookieSettings {
     /// Whether the cookies of all hosts are set at login when there are five or fewer (seed 004).
     #[serde(default)]
     pub eager_redirect_cookie_setting: Option<bool>,
+    /// Whether a page on one host of the application may get a `Partitioned` cookie for another of its hosts, which
+    /// browsers send that block third-party cookies. An extension of ours.
+    #[serde(default, skip_serializing_if = "is_off")]
+    pub partitioned_cookie_handoff: bool,
 }
 
 fn on() -> bool {
     true
+}
+
+#[expect(clippy::trivially_copy_pass_by_ref, reason = "serde passes a reference")]
+fn is_off(setting: &bool) -> bool {
+    !*setting
 }
 
 impl Default for CookieSettings {
@@ -82,6 +92,7 @@ impl Default for CookieSettings {
             enable_binding_cookie: false,
             path_cookie_attribute: false,
             eager_redirect_cookie_setting: None,
+            partitioned_cookie_handoff: false,
         }
     }
 }
@@ -116,6 +127,21 @@ pub struct CorsHeaders {
     pub max_age: Option<i32>,
 }
 
+impl CorsHeaders {
+    /// Whether pages of `origin`, as browsers write it (`https://app.example.com`), may call the application.
+    #[must_use]
+    pub fn allows(&self, origin: &[u8]) -> bool {
+        let named = |allowed: &String| allowed.as_bytes().eq_ignore_ascii_case(origin);
+        self.allows_everybody() || self.allowed_origins.iter().any(named)
+    }
+
+    /// Whether pages of every origin may.
+    #[must_use]
+    pub fn allows_everybody(&self) -> bool {
+        self.allow_all_origins || self.allowed_origins.iter().any(|allowed| allowed == "*")
+    }
+}
+
 /// A policy's place in an application.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct PolicyLink {
@@ -127,6 +153,7 @@ pub struct PolicyLink {
 
 /// A protected application.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[expect(clippy::struct_excessive_bools, reason = "these are the switches of the contract")]
 pub struct Application {
     /// Its id.
     pub id: AppId,
@@ -171,6 +198,9 @@ pub struct Application {
     /// The same for refusals before a login.
     #[serde(default)]
     pub custom_non_identity_deny_url: Option<String>,
+    /// Whether a form that is posted without a session is kept, and sent again after the login. An extension of ours.
+    #[serde(default, skip_serializing_if = "is_off")]
+    pub replay_post_after_login: bool,
     /// Its policies.
     #[serde(default)]
     pub policies: Vec<PolicyLink>,

@@ -92,6 +92,19 @@ impl Ask<'_> {
             && from.is_none_or(|from| from == origin)
     }
 
+    /// Whether a script of a page of `origin` asks, by its `Origin`, which must be there, and by Fetch Metadata where
+    /// the browser sends them. No page elsewhere can make a browser say so.
+    pub(crate) fn is_script_of(&self, origin: &str) -> bool {
+        let mode = self.header(&HeaderName::from_static("sec-fetch-mode"));
+        self.header(&header::ORIGIN) == Some(origin)
+            && mode.is_none_or(|mode| mode == "cors" || mode == "same-origin")
+    }
+
+    /// The same for a page of the very origin that is asked.
+    pub(crate) fn is_own_script_of(&self, origin: &str) -> bool {
+        self.is_script_of(origin) && self.is_sent_by(origin)
+    }
+
     /// Whether the client tells what its request is for (Fetch Metadata), as every current browser does.
     pub(crate) fn is_telling_browser(&self) -> bool {
         self.headers().contains_key("sec-fetch-site")

@@ -5,6 +5,7 @@ use crate::ask::Ask;
 use crate::design::Frame;
 use crate::handoff::HandOff;
 use crate::journey::Journey;
+use crate::mint::{Minted, Order};
 use crate::pages::{MovingPage, Response, page, redirect, with_cookie};
 use crate::secret::{Handle, same, sha256};
 use crate::texts;
@@ -13,7 +14,7 @@ use http::StatusCode;
 use narthex_model::{CanonicalPath, Hostname, SameSite, Session};
 use narthex_snapshot::{App, Snapshot};
 use narthex_store::PendingKind;
-use narthex_token::{AppSession, Binding, PersonToken, cookie, set_cookie};
+use narthex_token::{AppSession, cookie, set_cookie};
 
 impl Portal {
     /// `GET /cdn-cgi/access/authorized` on an application's host.
@@ -37,7 +38,7 @@ impl Portal {
         }
         let session = self.session(&hand_off.session).await?;
         let session = session.ok_or_else(|| invalid(Some(journey.url())))?;
-        let cookies = self.mint(ask, snapshot, &journey, here, &session, hand_off.life).await?;
+        let cookies = self.cookies(ask, snapshot, &journey, &session, hand_off.life).await?;
 
         let settings = &journey.app.spec.cookie;
         let response = if !hand_off.then.is_empty() {
@@ -65,46 +66,22 @@ impl Portal {
     }
 
     /// Mints the token and writes the cookies that carry it.
-    async fn mint(
+    async fn cookies(
         &self,
         ask: &Ask<'_>,
         snapshot: &Snapshot,
         journey: &Journey,
-        here: &Hostname,
         session: &Session,
         life: i64,
     ) -> Result<Vec<String>, Trouble> {
+        let order = Order { app: &journey.app, session, life, parent: None };
+        let minted = self.mint(ask, snapshot, order).await?;
+        let revoked = || Trouble::JustRevoked { restart: journey.url() };
+        let Minted { jwt, exp, binding } = minted.ok_or_else(revoked)?;
         let settings = &journey.app.spec.cookie;
-        let binding = settings.enable_binding_cookie.then(Binding::random);
-        let identity = &session.identity;
-        let iat = self.live.revocations.issue_time(journey.app.aud(), ask.now);
-        let token = PersonToken {
-            aud: journey.app.aud().clone(),
-            email: identity.email.clone(),
-            sub: identity.user_uuid,
-            identity_nonce: session.nonce.clone(),
-            country: identity.geo.country,
-            custom: identity.oidc_fields.clone(),
-            iat,
-            exp: iat.plus(life),
-            binding: binding.as_ref().map(Binding::hash),
-        };
-        if self.live.revocations.refuses_person(&token) {
-            return Err(Trouble::JustRevoked { restart: journey.url() });
-        }
-        if token.exp > session.tokens_until {
-            self.keep_session(Session { tokens_until: token.exp, ..session.clone() }).await?;
-        }
-        let minted = snapshot.keys.mint_person(&token);
-        if !minted.dropped.is_empty() {
-            let (aud, dropped) = (&token.aud, minted.dropped.len());
-            tracing::warn!(app.aud = %aud, dropped, "{dropped} claims did not fit into a token; get-identity has them");
-        }
-        let path = cookie_path(&journey.app, here, journey);
-        let mut cookies =
-            vec![set_cookie::app_authorization(&minted.jwt, token.exp, settings, &path)];
-        cookies
-            .extend(binding.map(|value| set_cookie::binding(&value, token.exp, settings, &path)));
+        let path = cookie_path(&journey.app, &ask.visit.host.host, journey);
+        let mut cookies = vec![set_cookie::app_authorization(&jwt, exp, settings, &path)];
+        cookies.extend(binding.map(|value| set_cookie::binding(&value, exp, settings, &path)));
         Ok(cookies)
     }
 }

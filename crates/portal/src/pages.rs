@@ -136,6 +136,16 @@ pub(crate) fn json(status: StatusCode, value: &serde_json::Value) -> Response {
     response
 }
 
+/// A script of ours, the same for everybody.
+pub(crate) fn script(text: &'static str) -> Response {
+    let mut response = answer(StatusCode::OK, text);
+    let headers = response.headers_mut();
+    let kind = HeaderValue::from_static("text/javascript; charset=utf-8");
+    headers.insert(header::CONTENT_TYPE, kind);
+    headers.insert(header::CACHE_CONTROL, HeaderValue::from_static("public, max-age=3600"));
+    response
+}
+
 /// What every answer of the portal has in common: nobody keeps it, nobody guesses its type.
 fn answer(status: StatusCode, body: impl Into<Bytes>) -> Response {
     let mut response = Response::new(body.into());

@@ -5,6 +5,7 @@ use crate::ask::Ask;
 use crate::certs::certs;
 use crate::identity::Door;
 use crate::pages::Response;
+use crate::partition::handoff_script;
 use crate::trouble::Trouble;
 use http::Method;
 use narthex_snapshot::Snapshot;
@@ -70,9 +71,13 @@ impl Portal {
             ("authorized", Read)   => self.authorized(ask, at).await,
             ("logout", Read)       => self.logout_app(ask, at).await,
             ("get-identity", Read) => self.get_identity(ask, at, Door::App).await,
+            ("handoff", Post)      => self.partition(ask, at).await,
+            ("handoff.js", Read)   => Ok(handoff_script()),
 
-            ("authorized" | "logout" | "get-identity", Post | Other)
+            ("authorized" | "logout" | "get-identity" | "handoff.js", Post | Other)
                                    => Err(Trouble::WrongMethod { allow: READ }),
+            ("handoff", Read | Other)
+                                   => Err(Trouble::WrongMethod { allow: POST }),
             ("cli", _)             => Err(Trouble::NotYet),
             (other, _) if other == "login" || other.starts_with("login/")
                                    => Err(Trouble::UnknownApp),

@@ -47,12 +47,10 @@ pub(crate) fn answer(cors: &CorsHeaders, asked: &HeaderMap) -> Response<ProxyBod
 /// The origin that asked, if it is allowed. Echoed, never `*` with credentials, which browsers refuse.
 fn allowed_origin(cors: &CorsHeaders, asked: &HeaderMap) -> Option<HeaderValue> {
     let origin = asked.get(ORIGIN)?;
-    let all = cors.allow_all_origins || cors.allowed_origins.iter().any(|allowed| allowed == "*");
-    if all && !cors.allow_credentials {
+    if cors.allows_everybody() && !cors.allow_credentials {
         return Some(HeaderValue::from_static("*"));
     }
-    let named = |allowed: &String| allowed.as_bytes().eq_ignore_ascii_case(origin.as_bytes());
-    (all || cors.allowed_origins.iter().any(named)).then(|| origin.clone())
+    cors.allows(origin.as_bytes()).then(|| origin.clone())
 }
 
 fn list(values: &[String]) -> Option<HeaderValue> {

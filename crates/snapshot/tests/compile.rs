@@ -43,6 +43,7 @@ fn settings_of_an_application() {
     use FaultCode::{Invalid, Missing};
     let cors = |value: Value| json!({"cors_headers": value});
     let bad = |pointer: &'static str| Some(("app", 0, pointer, Invalid));
+    let own_pages = || json!({"allow_all_methods": true, "allowed_origins": ["https://a.example.com:8443"], "allow_credentials": true});
     for (name, settings, want) in [
         ("nothing special", json!({}), None),
         ("no destination", json!({"destinations": []}), bad("/destinations")),
@@ -112,6 +113,44 @@ fn settings_of_an_application() {
                 json!({"allow_all_methods": true, "allow_all_origins": true, "allow_credentials": true}),
             ),
             bad("/cors_headers/allow_credentials"),
+        ),
+        (
+            "partitioned cookies",
+            json!({"partitioned_cookie_handoff": true, "same_site_cookie_attribute": "none", "cors_headers": own_pages()}),
+            None,
+        ),
+        (
+            "partitioned cookies, the origin answers preflights",
+            json!({"partitioned_cookie_handoff": true, "options_preflight_bypass": true}),
+            None,
+        ),
+        (
+            "partitioned cookies, lax",
+            json!({"partitioned_cookie_handoff": true, "same_site_cookie_attribute": "lax", "cors_headers": own_pages()}),
+            bad("/partitioned_cookie_handoff"),
+        ),
+        (
+            "partitioned cookies, on a path",
+            json!({"partitioned_cookie_handoff": true, "path_cookie_attribute": true, "cors_headers": own_pages()}),
+            bad("/partitioned_cookie_handoff"),
+        ),
+        (
+            "partitioned cookies without cors",
+            json!({"partitioned_cookie_handoff": true}),
+            bad("/partitioned_cookie_handoff"),
+        ),
+        (
+            "partitioned cookies, cors without credentials",
+            json!({"partitioned_cookie_handoff": true, "cors_headers":
+                {"allow_all_methods": true, "allowed_origins": ["https://a.example.com"]}}),
+            bad("/partitioned_cookie_handoff"),
+        ),
+        (
+            "partitioned cookies, cors for strangers only",
+            json!({"partitioned_cookie_handoff": true, "cors_headers":
+                {"allow_all_methods": true, "allowed_origins": ["http://a.example.com", "https://other.example.com"],
+                 "allow_credentials": true}}),
+            bad("/partitioned_cookie_handoff"),
         ),
         (
             "cors, a method in small letters",

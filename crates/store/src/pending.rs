@@ -1,4 +1,4 @@
-//! What waits to be taken once: login states, hand-over nonces, one-time PINs.
+//! What waits to be taken once: login states, hand-over nonces and codes, one-time PINs.
 
 /// Which kind of thing waits; a handle of one kind opens nothing of another.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -9,6 +9,8 @@ pub enum PendingKind {
     Handoff,
     /// A one-time PIN that was sent.
     Pin,
+    /// A partitioned cookie on its way from one host of an application to another.
+    Partition,
 }
 
 impl PendingKind {
@@ -17,6 +19,7 @@ impl PendingKind {
             Self::Login => "login",
             Self::Handoff => "handoff",
             Self::Pin => "pin",
+            Self::Partition => "partition",
         }
     }
 }

@@ -125,6 +125,20 @@ pub fn remove_binding(settings: &CookieSettings, path: &str) -> String {
     bound("", LONG_AGO, settings, path)
 }
 
+/// `CF_Authorization` for pages of one other site alone (CHIPS): what browsers keep apart for each top-level site they
+/// also send where they block third-party cookies. `expires` is the token's `exp`.
+#[must_use]
+pub fn partitioned_authorization(jwt: &str, expires: UnixSeconds) -> String {
+    format!("{}; Partitioned", global(jwt, &expires.http_date()))
+}
+
+/// `CF_Binding` beside it.
+#[must_use]
+pub fn partitioned_binding(value: &Binding, expires: UnixSeconds) -> String {
+    let date = expires.http_date();
+    format!("{}; Partitioned", bound(value.as_str(), &date, &CookieSettings::default(), "/"))
+}
+
 /// `CF_Authorization` on the team domain: the global session. `expires` is the token's `exp`.
 #[must_use]
 pub fn org_authorization(jwt: &str, expires: UnixSeconds) -> String {
@@ -253,6 +267,18 @@ mod tests {
                 remove_org_authorization(),
                 format!(
                     "CF_Authorization=; Expires={LONG_AGO}; Path=/; Secure; SameSite=none; HttpOnly"
+                ),
+            ),
+            (
+                partitioned_authorization("a.b.c", AT),
+                format!(
+                    "CF_Authorization=a.b.c; {date}; Path=/; Secure; SameSite=none; HttpOnly; Partitioned"
+                ),
+            ),
+            (
+                partitioned_binding(&value, AT),
+                format!(
+                    "CF_Binding=v; {date}; Path=/; Secure; SameSite=none; HttpOnly; Partitioned"
                 ),
             ),
             (

@@ -40,6 +40,14 @@ pub(super) fn document(app: &Application, configuration: &Configuration, uses: &
     document["path_cookie_attribute"] = cookie.path_cookie_attribute.into();
     document["eager_redirect_cookie_setting"] =
         cookie.eager_redirect_cookie_setting.unwrap_or(true).into();
+    for (name, on) in [
+        ("partitioned_cookie_handoff", cookie.partitioned_cookie_handoff),
+        ("replay_post_after_login", app.replay_post_after_login),
+    ] {
+        if on {
+            document[name] = true.into(); // official clients refuse members that they do not know
+        }
+    }
     for (name, value) in &app.presentation {
         document[name] = value.clone();
     }

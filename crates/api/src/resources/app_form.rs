@@ -41,6 +41,8 @@ pub(super) struct AppForm {
     custom_deny_message: Option<String>,
     custom_deny_url: Option<String>,
     custom_non_identity_deny_url: Option<String>,
+    partitioned_cookie_handoff: Said,
+    replay_post_after_login: Said,
     /// `None` leaves the policies as they are.
     pub(super) policies: Option<Vec<Entry>>,
     presentation: Map<String, Value>,
@@ -66,6 +68,45 @@ pub(super) struct Origin {
     pub(super) aud: AudTag,
     pub(super) zone: Option<ZoneId>,
     pub(super) created_at: Timestamp,
+    pub(super) extensions: Extensions,
+}
+
+/// Settings of ours that the contract does not have. Official clients cannot send them, so a replace that does not
+/// mention one leaves it as it is, and an answer shows one only where it is on.
+#[derive(Clone, Copy, Default)]
+pub(super) struct Extensions {
+    partitioned_cookie_handoff: bool,
+    replay_post_after_login: bool,
+}
+
+impl Extensions {
+    pub(super) fn of(app: &Application) -> Self {
+        Self {
+            partitioned_cookie_handoff: app.cookie.partitioned_cookie_handoff,
+            replay_post_after_login: app.replay_post_after_login,
+        }
+    }
+}
+
+/// What a body says about such a setting.
+#[derive(Clone, Copy)]
+enum Said {
+    Nothing,
+    Set(bool),
+}
+
+impl Said {
+    fn read(fields: &Fields, name: &str) -> Result<Self, ApiError> {
+        let set = fields.or_default(name)?;
+        Ok(if fields.mentions(name) { Self::Set(set) } else { Self::Nothing })
+    }
+
+    fn or(self, before: bool) -> bool {
+        match self {
+            Self::Nothing => before,
+            Self::Set(set) => set,
+        }
+    }
 }
 
 impl AppForm {
@@ -91,6 +132,8 @@ impl AppForm {
             custom_deny_message: fields.text("custom_deny_message", 5000)?,
             custom_deny_url: fields.text("custom_deny_url", 2000)?,
             custom_non_identity_deny_url: fields.text("custom_non_identity_deny_url", 2000)?,
+            partitioned_cookie_handoff: Said::read(fields, "partitioned_cookie_handoff")?,
+            replay_post_after_login: Said::Nothing,
             policies: policies(fields)?,
             presentation: presentation(fields)?,
         })
@@ -104,6 +147,9 @@ impl AppForm {
         now: Timestamp,
     ) -> Application {
         let form = self.clone();
+        let before = origin.extensions;
+        let partitioned_cookie_handoff =
+            form.partitioned_cookie_handoff.or(before.partitioned_cookie_handoff);
         Application {
             id: origin.id,
             aud: origin.aud,
@@ -113,7 +159,7 @@ impl AppForm {
             session_duration: form.session_duration.unwrap_or_else(|| GoDuration::hours(24)),
             allowed_idps: form.allowed_idps,
             auto_redirect_to_identity: form.auto_redirect_to_identity,
-            cookie: form.cookie,
+            cookie: CookieSettings { partitioned_cookie_handoff, ..form.cookie },
             cors_headers: form.cors_headers,
             options_preflight_bypass: form.options_preflight_bypass,
             service_auth_401_redirect: form.service_auth_401_redirect,
@@ -121,6 +167,9 @@ impl AppForm {
             custom_deny_message: form.custom_deny_message,
             custom_deny_url: form.custom_deny_url,
             custom_non_identity_deny_url: form.custom_non_identity_deny_url,
+            replay_post_after_login: form
+                .replay_post_after_login
+                .or(before.replay_post_after_login),
             policies,
             presentation: form.presentation,
             zone: origin.zone,
@@ -247,6 +296,7 @@ fn cookie(fields: &Fields) -> Result<CookieSettings, ApiError> {
         enable_binding_cookie: fields.or_default("enable_binding_cookie")?,
         path_cookie_attribute: fields.or_default("path_cookie_attribute")?,
         eager_redirect_cookie_setting: fields.read("eager_redirect_cookie_setting")?,
+        partitioned_cookie_handoff: false, // of the extensions
     })
 }
 
@@ -393,6 +443,7 @@ mod tests {
             ),
             (with("allowed_idps", json!(["nope"])), "/allowed_idps/0"),
             (with("http_only_cookie_attribute", json!("yes")), "/http_only_cookie_attribute"),
+            (with("partitioned_cookie_handoff", json!("yes")), "/partitioned_cookie_handoff"),
         ] {
             match read(&body) {
                 Err(ApiError::Invalid { pointer: got, .. }) => assert_eq!(got, pointer, "{body}"),

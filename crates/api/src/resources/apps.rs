@@ -4,7 +4,7 @@ use crate::answer::Answer;
 use crate::call::{Call, Scope};
 use crate::error::{ApiError, Kind};
 use crate::resources::app_document::document;
-use crate::resources::app_form::{AppForm, Entry, Origin};
+use crate::resources::app_form::{AppForm, Entry, Extensions, Origin};
 use crate::resources::policies::Uses;
 use crate::resources::{found, holds};
 use narthex_model::{AppId, Application, AudTag, Configuration, PolicyLink, Timestamp};
@@ -63,8 +63,8 @@ pub(crate) async fn create(call: Call) -> Result<Answer, ApiError> {
     let (id, aud, now) = (AppId::random(), AudTag::random(), call.stamp());
     let edit = |configuration: &mut Configuration| {
         let policies = settle(configuration, id, form.policies.as_deref().unwrap_or(&[]), now)?;
-        let origin = Origin { id, aud: aud.clone(), zone: call.scope.zone(), created_at: now };
-        let app = form.made(origin, policies, now);
+        let (aud, zone, extensions) = (aud.clone(), call.scope.zone(), Extensions::default());
+        let app = form.made(Origin { id, aud, zone, created_at: now, extensions }, policies, now);
         within_zone(&call, &form, &app)?;
         configuration.apps.insert(id, Arc::new(app));
         Ok(document(&configuration.apps[&id], configuration, &Uses::of(configuration)))
@@ -72,7 +72,8 @@ pub(crate) async fn create(call: Call) -> Result<Answer, ApiError> {
     Ok(Answer::created(write(&call, id, &form, edit).await?))
 }
 
-/// A replace: what the body does not mention falls back to its default, but for the policies, which stay.
+/// A replace: what the body does not mention falls back to its default, but for the policies and our own extensions,
+/// which stay.
 pub(crate) async fn update(call: Call) -> Result<Answer, ApiError> {
     let id = call.id(0, Kind::App)?;
     let form = AppForm::read(&call.fields()?)?;
@@ -83,7 +84,8 @@ pub(crate) async fn update(call: Call) -> Result<Answer, ApiError> {
             Some(entries) => settle(configuration, id, entries, call.stamp())?,
         };
         let (aud, zone, created_at) = (old.aud.clone(), old.zone.clone(), old.created_at);
-        let app = form.made(Origin { id, aud, zone, created_at }, policies, call.stamp());
+        let origin = Origin { id, aud, zone, created_at, extensions: Extensions::of(&old) };
+        let app = form.made(origin, policies, call.stamp());
         within_zone(&call, &form, &app)?;
         configuration.apps.insert(id, Arc::new(app));
         Ok(document(&configuration.apps[&id], configuration, &Uses::of(configuration)))

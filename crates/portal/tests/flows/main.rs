@@ -11,6 +11,7 @@ mod login;
 mod logout;
 mod loops;
 mod oidc;
+mod partition;
 mod pin;
 mod provider;
 mod redirects;

@@ -118,6 +118,7 @@ fn application(
             custom_deny_message: None,
             custom_deny_url: None,
             custom_non_identity_deny_url: None,
+            replay_post_after_login: false,
             policies: vec![PolicyLink { id: policy, precedence: 1 }],
             presentation: Map::new(),
             zone: None,

@@ -2,7 +2,7 @@
 
 use super::text;
 use crate::{Fault, FaultAt};
-use narthex_model::{Application, Configuration, CorsHeaders};
+use narthex_model::{Application, Authority, Configuration, CorsHeaders, SameSite};
 use std::collections::{HashMap, HashSet};
 
 pub(super) fn check(app: &Application, configuration: &Configuration) -> Result<(), Fault> {
@@ -38,6 +38,10 @@ pub(super) fn check(app: &Application, configuration: &Configuration) -> Result<
         check_cors(cors).map_err(|(member, message)| {
             Fault::invalid(at, format!("/cors_headers{member}"), message)
         })?;
+    }
+    if app.cookie.partitioned_cookie_handoff {
+        check_hand_off(app)
+            .map_err(|message| Fault::invalid(at, "/partitioned_cookie_handoff", message))?;
     }
     for (member, url) in [
         ("/custom_deny_url", &app.custom_deny_url),
@@ -146,6 +150,46 @@ fn check_cors(cors: &CorsHeaders) -> Result<(), (String, String)> {
         }
     }
     Ok(())
+}
+
+/// What the hand-over of a partitioned cookie needs to be of any use, and safe.
+fn check_hand_off(app: &Application) -> Result<(), &'static str> {
+    match app.cookie.same_site_cookie_attribute {
+        None | Some(SameSite::None) => {}
+        Some(SameSite::Lax | SameSite::Strict) => {
+            return Err(
+                "with partitioned_cookie_handoff same_site_cookie_attribute must be none: browsers send no other cookie from another site's page",
+            );
+        }
+    }
+    if app.cookie.path_cookie_attribute {
+        return Err(
+            "partitioned_cookie_handoff excludes path_cookie_attribute: a cookie limited to a path does not reach /cdn-cgi/access/handoff",
+        );
+    }
+    if app.options_preflight_bypass {
+        return Ok(()); // the origin says which pages may call it
+    }
+    let Some(cors) = &app.cors_headers else {
+        return Err(
+            "partitioned_cookie_handoff needs cors_headers (or options_preflight_bypass), since the pages that use it call from another origin",
+        );
+    };
+    if !cors.allow_credentials {
+        return Err("with partitioned_cookie_handoff cors_headers needs allow_credentials");
+    }
+    let own = |origin: &String| {
+        let authority = origin.strip_prefix("https://").map(str::parse::<Authority>);
+        let host = authority.and_then(Result::ok).map(|authority| authority.host);
+        host.is_some_and(|host| app.destinations.iter().any(|d| d.host.matches(&host)))
+    };
+    if cors.allowed_origins.iter().any(own) {
+        Ok(())
+    } else {
+        Err(
+            "with partitioned_cookie_handoff allowed_origins in cors_headers must name the origin of one of the application's own hosts, as in https://app.example.com",
+        )
+    }
 }
 
 pub(super) fn unique_auds(configuration: &Configuration) -> Result<(), Fault> {
