@@ -156,10 +156,16 @@ impl Refusal {
         headers.insert(CACHE_CONTROL, NEVER_KEEP);
         headers.insert(EXPIRES, LONG_EXPIRED);
         if notice.status == StatusCode::SERVICE_UNAVAILABLE {
-            headers.insert(RETRY_AFTER, HeaderValue::from_static("1"));
+            headers.insert(RETRY_AFTER, self.retry_after().into());
         }
         self.name_application(headers, notice.status, told);
         response
+    }
+
+    /// Seconds after which it is worth asking again.
+    fn retry_after(&self) -> u64 {
+        let Self::Upstream(UpstreamError::Down { retry_after, .. }) = self else { return 1 };
+        (retry_after.as_secs() + u64::from(retry_after.subsec_nanos() > 0)).max(1)
     }
 
     fn challenge<'a>(&'a self, told: &Told<'a>) -> Option<Challenge<'a>> {
@@ -248,6 +254,7 @@ fn upstream_status(error: &UpstreamError) -> StatusCode {
         UpstreamError::RequestBody(BodyError::TooSlow) => StatusCode::REQUEST_TIMEOUT,
         UpstreamError::RequestBody(_) | UpstreamError::Cancelled => StatusCode::BAD_REQUEST,
         UpstreamError::Revoked => StatusCode::FORBIDDEN,
+        UpstreamError::Down { .. } => StatusCode::SERVICE_UNAVAILABLE,
         UpstreamError::Misconfigured { .. }
         | UpstreamError::Resolve { .. }
         | UpstreamError::Connect { .. }

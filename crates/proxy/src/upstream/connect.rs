@@ -1,5 +1,6 @@
 //! Opening a connection to an origin: name, address, TCP or a socket in the file system, TLS.
 
+use super::ejected::Failure;
 use super::error::{Step, UpstreamError};
 use super::resolve::Addresses;
 use super::tls::OriginTls;
@@ -21,8 +22,8 @@ use tokio_rustls::client::TlsStream;
 /// Default time to connect, TLS handshake included.
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(5);
 
-/// Least time given to one of several addresses.
-const LEAST: Duration = Duration::from_millis(250);
+/// How long one of several addresses is waited for before the next is tried.
+const MOVE_ON: Duration = Duration::from_millis(500);
 
 /// Silent connections are probed by the kernel after this time.
 const KEEPALIVE: Duration = Duration::from_secs(30);
@@ -99,31 +100,47 @@ impl Dialer {
         timeout_at(deadline, opening).await.unwrap_or_else(|_| Err(self.late()))
     }
 
-    /// Tries the addresses one after the other; each gets its share of the time that is left.
+    /// Tries the addresses one after the other; each but the last gets so little time that a dead one is hardly
+    /// noticed. Those that did not answer a moment ago are passed over.
     async fn reach(&self, to: &Addresses, deadline: Instant) -> Result<TcpStream, UpstreamError> {
         let addresses = to
             .find()
             .await
             .map_err(|source| UpstreamError::Resolve { origin: self.shown.clone(), source })?;
-        let mut last = io::Error::from(io::ErrorKind::AddrNotAvailable);
+        let mut last = None;
         for (tried, address) in addresses.iter().enumerate() {
-            let left = u32::try_from(addresses.len() - tried).unwrap_or(u32::MAX);
-            let share = deadline.saturating_duration_since(Instant::now()) / left;
-            let until = (Instant::now() + share.max(LEAST)).min(deadline);
-            match timeout_at(until, TcpStream::connect(address)).await {
+            if !to.ejected.may_try(*address, Instant::now()) {
+                continue;
+            }
+            let is_last = tried + 1 == addresses.len();
+            let until = if is_last { deadline } else { deadline.min(Instant::now() + MOVE_ON) };
+            let (failure, error) = match timeout_at(until, TcpStream::connect(address)).await {
                 Ok(Ok(stream)) => {
+                    to.ejected.works(*address);
                     to.prefer(*address);
                     tune(&stream).map_err(|e| self.refused(e))?;
                     return Ok(stream);
                 }
-                Ok(Err(error)) => last = error,
-                Err(_) => last = io::ErrorKind::TimedOut.into(),
+                Ok(Err(error)) if error.kind() == io::ErrorKind::TimedOut => {
+                    (Failure::Silent, error)
+                }
+                Ok(Err(error)) => (Failure::Refused, error),
+                Err(_) => (Failure::Silent, io::ErrorKind::TimedOut.into()),
+            };
+            to.ejected.failed(*address, failure, Instant::now());
+            last = Some(error);
+        }
+        match last {
+            None if addresses.is_empty() => {
+                Err(self.refused(io::ErrorKind::AddrNotAvailable.into()))
             }
+            None => Err(UpstreamError::Down {
+                origin: self.shown.clone(),
+                retry_after: to.ejected.next_try(&addresses, Instant::now()),
+            }),
+            Some(error) if error.kind() == io::ErrorKind::TimedOut => Err(self.late()),
+            Some(error) => Err(self.refused(error)),
         }
-        if last.kind() == io::ErrorKind::TimedOut {
-            return Err(self.late());
-        }
-        Err(self.refused(last))
     }
 
     async fn handshake(

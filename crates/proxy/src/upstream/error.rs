@@ -34,6 +34,14 @@ pub(crate) enum UpstreamError {
         /// What the system said about the last address.
         source: io::Error,
     },
+    /// No address of the origin answered a moment ago, and somebody else is trying again.
+    #[error("no address of {origin} answered a moment ago; is it running?")]
+    Down {
+        /// The service as configured.
+        origin: String,
+        /// When the next attempt is made.
+        retry_after: Duration,
+    },
     /// The origin's certificate or handshake is not acceptable.
     #[error("TLS with {origin} failed; check its certificate, origin_server_name and ca_pool")]
     Tls {

@@ -2,13 +2,15 @@
 //!
 //! One [`Upstreams`] per core; nothing in it is shared with another core. A [`Permit`] is the only key to it. The
 //! story of a request is [`Upstreams::send`]; each step is a file: `asking` sends it, `pool` keeps connections,
-//! `connect` opens them, `h1` and `h2` speak over them, `retry` says when to try again, `vigil` keeps the time limits
+//! `connect` opens them and `ejected` knows where that
+//! failed a moment ago, `h1` and `h2` speak over them, `retry` says when to try again, `vigil` keeps the time limits
 //! and the leashes, `answer` brings back what the origin says.
 
 mod answer;
 mod asking;
 mod carrier;
 mod connect;
+mod ejected;
 mod error;
 mod h1;
 mod h2;

@@ -12,6 +12,7 @@ mod http2;
 mod leaving;
 mod machines;
 mod origin;
+mod origins;
 mod panics;
 mod tokens;
 mod town;

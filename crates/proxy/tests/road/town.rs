@@ -31,11 +31,18 @@ pub(crate) struct Plan {
     pub(crate) apps: Vec<Value>,
     pub(crate) organization: Value,
     pub(crate) settings: Settings,
+    /// The service behind `*.other.test`, if it is not the origin.
+    pub(crate) elsewhere: Option<String>,
 }
 
 impl Default for Plan {
     fn default() -> Self {
-        Self { apps: Vec::new(), organization: json!({}), settings: Settings::default() }
+        Self {
+            apps: Vec::new(),
+            organization: json!({}),
+            settings: Settings::default(),
+            elsewhere: None,
+        }
     }
 }
 
@@ -91,10 +98,13 @@ impl Town {
         let dir = tempfile::tempdir().unwrap();
         let team = "access.example.com".parse().unwrap();
         let keys = Arc::new(KeyRing::of(vec![Arc::clone(&KEY)], &team, NOW).unwrap());
-        let ingress = ["*.example.com", "*.other.test"].map(|host| IngressRule {
+        let service = format!("http://127.0.0.1:{}", origin.port);
+        let elsewhere = plan.elsewhere.clone().unwrap_or_else(|| service.clone());
+        let ingress = [("*.example.com", service), ("*.other.test", elsewhere)];
+        let ingress = ingress.map(|(host, service)| IngressRule {
             hostname: IngressRule::hostname(host).unwrap(),
             path: None,
-            service: format!("http://127.0.0.1:{}", origin.port).parse().unwrap(),
+            service: service.parse().unwrap(),
             origin_request: Default::default(),
         });
         let premises = Arc::new(Premises {

@@ -209,7 +209,7 @@ fn r6_an_answer_may_come_before_the_upload_ends() {
 }
 
 #[test]
-fn r17_work_ends_when_its_client_is_gone() {
+fn rule_17_work_ends_when_its_client_is_gone() {
     story(async || {
         let (listener, service) = origin().await;
         let gateway = Gateway::to(&service);
@@ -456,7 +456,7 @@ fn a_silent_handshake_is_given_up() {
 }
 
 #[test]
-fn the_next_address_is_tried_when_one_refuses() {
+fn r07_the_next_address_is_tried_when_one_refuses() {
     story(async || {
         let Ok(listener) = TcpListener::bind("[::1]:0").await else { return }; // a machine without IPv6
         let port = listener.local_addr().unwrap().port();

@@ -138,7 +138,7 @@ fn requests_at_once_share_a_connection() {
 }
 
 #[test]
-fn r17_a_client_that_leaves_ends_its_own_call_only() {
+fn rule_17_a_client_that_leaves_ends_its_own_call_only() {
     story(async || {
         let (listener, gateway) = http2_origin().await;
         let mut client = gateway.http2().await;

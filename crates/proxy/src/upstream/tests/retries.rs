@@ -30,7 +30,7 @@ async fn one_per_connection(drops: u32) -> (Gateway, Rc<RefCell<Vec<String>>>) {
 }
 
 #[test]
-fn a_reused_connection_that_is_dropped_costs_an_idempotent_request_nothing() {
+fn r06_a_reused_connection_that_is_dropped_costs_an_idempotent_request_nothing() {
     story(async || {
         for method in [Method::GET, Method::HEAD, Method::DELETE, Method::OPTIONS] {
             let (gateway, seen) = one_per_connection(0).await;
@@ -46,7 +46,7 @@ fn a_reused_connection_that_is_dropped_costs_an_idempotent_request_nothing() {
 }
 
 #[test]
-fn a_post_is_never_sent_twice() {
+fn r06_a_post_is_never_sent_twice() {
     story(async || {
         for body in ["", "x=1"] {
             let (gateway, seen) = one_per_connection(0).await;
@@ -62,7 +62,7 @@ fn a_post_is_never_sent_twice() {
 }
 
 #[test]
-fn a_request_with_a_body_is_never_sent_twice() {
+fn r06_a_request_with_a_body_is_never_sent_twice() {
     story(async || {
         let (gateway, seen) = one_per_connection(0).await;
         gateway.ask(get("/first")).await;
@@ -109,7 +109,7 @@ fn a_connection_closed_while_it_rested_is_passed_over() {
 }
 
 #[test]
-fn a_storm_of_retries_is_not_possible() {
+fn r07_a_storm_of_retries_is_not_possible() {
     story(async || {
         let (gateway, seen) = one_per_connection(0).await;
         let mut failures = 0;
@@ -119,5 +119,54 @@ fn a_storm_of_retries_is_not_possible() {
         let sent = seen.borrow().len();
         assert!(sent <= 200 + 10 + 40, "{sent} requests for 200, {failures} failed");
         assert!(failures > 0, "the budget ran out");
+    });
+}
+
+#[test]
+fn r07_a_dead_origin_is_found_out_once_and_comes_back() {
+    story(async || {
+        let (listener, service) = origin().await;
+        let at = listener.local_addr().unwrap();
+        drop(listener);
+        let gateway = Gateway::to(&service);
+        gateway.ask(get("/")).await;
+        assert!(matches!(gateway.error(), UpstreamError::Connect { .. }), "who finds out: 502");
+        for method in [Method::GET, Method::POST] {
+            gateway.ask(request(method, "/")).await;
+            let error = gateway.error();
+            let UpstreamError::Down { retry_after, .. } = error else { panic!("{error:?}") };
+            assert!(retry_after <= Duration::from_secs(1), "{retry_after:?}");
+        }
+        let seen = echo_forever(TcpListener::bind(at).await.unwrap(), OK);
+        while gateway.ask(get("/")).await.2 != "ok" {
+            assert!(matches!(gateway.error(), UpstreamError::Down { .. }));
+        }
+        assert_eq!(seen.get(), (1, 1));
+        assert_eq!(gateway.ask(get("/")).await.2, "ok");
+    });
+}
+
+#[test]
+fn r07_traffic_moves_to_an_address_that_lives_and_the_dead_one_is_left_alone() {
+    story(async || {
+        let Ok(listener) = TcpListener::bind("[::1]:0").await else { return }; // a machine without IPv6
+        let port = listener.local_addr().unwrap().port();
+        let alive = echo_forever(
+            listener,
+            "HTTP/1.1 200 OK\r\nConnection: close\r\nContent-Length: 2\r\n\r\nok",
+        );
+        let gateway = Gateway::to(&format!("http://localhost:{port}")); // 127.0.0.1 first
+        for method in [Method::POST, Method::GET, Method::POST] {
+            let (status, ..) = gateway.ask(request(method, "/")).await;
+            assert_eq!(status, StatusCode::OK, "what was not sent yet may go elsewhere");
+        }
+        // Somebody listens at the first address now; while it is passed over nobody comes there.
+        let Ok(other) = TcpListener::bind(("127.0.0.1", port)).await else { return }; // taken meanwhile
+        let other = echo_forever(other, OK);
+        for _ in 0..20 {
+            assert_eq!(gateway.ask(get("/")).await.0, StatusCode::OK);
+        }
+        assert!(other.get().0 <= 1, "at most the one that tries again");
+        assert!(alive.get().0 >= 4, "{:?}", alive.get());
     });
 }
