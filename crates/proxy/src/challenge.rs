@@ -54,12 +54,7 @@ impl Challenge<'_> {
     pub(crate) fn redirect(self) -> Response<ProxyBody> {
         let session = self.app_session.cloned().unwrap_or_else(AppSession::random);
         let back = self.way_back();
-        let host = without_default_port(self.target.authority());
-        let mut location = format!(
-            "{}/cdn-cgi/access/login/{host}?kid={}",
-            self.world.snapshot.premises.team.issuer(),
-            self.app.aud().as_str(),
-        );
+        let mut location = login_url(self.world, self.app, self.target);
         if self.lane.signatures.take() {
             location.push_str("&meta=");
             location.push_str(&self.world.snapshot.keys.mint(&self.meta(&session, back)));
@@ -113,6 +108,14 @@ impl Challenge<'_> {
             app_session_hash: AppSession::hash(session.as_str()),
         }
     }
+}
+
+/// Where people log in to `app` on the host of `target`. Whoever sends somebody there may add `redirect_url`, the page to
+/// return to; without it that is where the application begins.
+pub(crate) fn login_url(world: &World, app: &App, target: &Target) -> String {
+    let team = world.snapshot.premises.team.issuer();
+    let host = without_default_port(target.authority());
+    format!("{team}/cdn-cgi/access/login/{host}?kid={}", app.aud().as_str())
 }
 
 /// Host and port as a browser shows them.

@@ -1,4 +1,5 @@
-//! CORS preflights that the gateway answers itself (access-protocol §6.8, §11.6; Fetch, "CORS-preflight request").
+//! CORS preflights that the gateway answers itself, and its refusals that pages of other sites may read
+//! (access-protocol §6.8, §11.6; Fetch, "CORS-preflight request").
 
 use crate::body::ProxyBody;
 use http::header::{
@@ -42,6 +43,17 @@ pub(crate) fn answer(cors: &CorsHeaders, asked: &HeaderMap) -> Response<ProxyBod
     let varies = "Origin, Access-Control-Request-Method, Access-Control-Request-Headers";
     set(VARY, Some(HeaderValue::from_static(varies)));
     response
+}
+
+/// Lets a page that the settings allow read the gateway's own answer: a script that cannot read a 401 cannot know that
+/// the person has to log in.
+pub(crate) fn let_read(cors: &CorsHeaders, asked: &HeaderMap, answer: &mut HeaderMap) {
+    answer.append(VARY, HeaderValue::from_static("Origin"));
+    let Some(origin) = allowed_origin(cors, asked) else { return };
+    answer.insert(ACCESS_CONTROL_ALLOW_ORIGIN, origin);
+    if cors.allow_credentials {
+        answer.insert(ACCESS_CONTROL_ALLOW_CREDENTIALS, HeaderValue::from_static("true"));
+    }
 }
 
 /// The origin that asked, if it is allowed. Echoed, never `*` with credentials, which browsers refuse.

@@ -6,7 +6,7 @@ mod texts;
 pub(crate) use texts::Notice;
 
 use crate::body::{BodyError, ProxyBody};
-use crate::challenge::{Challenge, LONG_EXPIRED, NEVER_KEEP, www_authenticate};
+use crate::challenge::{Challenge, LONG_EXPIRED, NEVER_KEEP, login_url, www_authenticate};
 use crate::errand::NotRun;
 use crate::lane::Lane;
 use crate::page::{Page, SECURITY_POLICY};
@@ -150,7 +150,9 @@ impl Refusal {
             return elsewhere;
         }
         let notice = self.notice(told);
-        let mut response = if told.wants.json { json(&notice, told) } else { page(&notice, told) };
+        let members = self.members(&notice, told);
+        let mut response =
+            if told.wants.json { json(&members) } else { page(&notice, &members, told) };
         *response.status_mut() = notice.status;
         let headers = response.headers_mut();
         headers.insert(CACHE_CONTROL, NEVER_KEEP);
@@ -166,6 +168,24 @@ impl Refusal {
     fn retry_after(&self) -> u64 {
         let Self::Upstream(UpstreamError::Down { retry_after, .. }) = self else { return 1 };
         (retry_after.as_secs() + u64::from(retry_after.subsec_nanos() > 0)).max(1)
+    }
+
+    /// What programs are told. A script that got 401 where a page would have got a redirect is told where that leads:
+    /// `login_url`, an extension of ours.
+    fn members(&self, notice: &Notice, told: &Told<'_>) -> serde_json::Value {
+        let mut members = json!({
+            "message": notice.message,
+            "status_code": notice.status.as_u16(),
+            "ray_id": told.ray.as_str(),
+        });
+        if let Some(app) = told.app {
+            members["aud"] = app.aud().as_str().into();
+            members["app_domain"] = app.domain().into();
+        }
+        if let (Self::Login { .. }, Some(app), Some(target)) = (self, told.app, told.target) {
+            members["login_url"] = login_url(told.world, app, target).into();
+        }
+        members
     }
 
     fn challenge<'a>(&'a self, told: &Told<'a>) -> Option<Challenge<'a>> {
@@ -265,28 +285,15 @@ fn upstream_status(error: &UpstreamError) -> StatusCode {
     }
 }
 
-fn members(notice: &Notice, told: &Told<'_>) -> serde_json::Value {
-    let mut members = json!({
-        "message": notice.message,
-        "status_code": notice.status.as_u16(),
-        "ray_id": told.ray.as_str(),
-    });
-    if let (Some(app), Some(object)) = (told.app, members.as_object_mut()) {
-        object.insert("aud".to_owned(), app.aud().as_str().into());
-        object.insert("app_domain".to_owned(), app.domain().into());
-    }
-    members
-}
-
-fn json(notice: &Notice, told: &Told<'_>) -> Response<ProxyBody> {
-    let mut response = Response::new(body(members(notice, told).to_string()));
+fn json(members: &serde_json::Value) -> Response<ProxyBody> {
+    let mut response = Response::new(body(members.to_string()));
     response.headers_mut().insert(CONTENT_TYPE, HeaderValue::from_static("application/json"));
     response
 }
 
-fn page(notice: &Notice, told: &Told<'_>) -> Response<ProxyBody> {
+fn page(notice: &Notice, members: &serde_json::Value, told: &Told<'_>) -> Response<ProxyBody> {
     let data = matches!(notice.status, StatusCode::FORBIDDEN | StatusCode::UNAUTHORIZED);
-    let data = data.then(|| members(notice, told).to_string());
+    let data = data.then(|| members.to_string());
     let team = &told.world.snapshot.organization.name;
     let page = Page { notice, team, ray: told.ray.as_str(), data };
     let mut response = Response::new(body(page.text()));

@@ -162,7 +162,13 @@ impl<'a> Scene<'a> {
         let mut permit = match self.permit(app, &head, source) {
             Ok(Some(permit)) => permit,
             Ok(None) => return preflight_answer(app, &head),
-            Err(refusal) => return self.refuse(&refusal, seen, report),
+            Err(refusal) => {
+                let mut response = self.refuse(&refusal, seen, report);
+                if let Some(cors) = app.cors().filter(|_| !response.status().is_redirection()) {
+                    preflight::let_read(cors, &head.headers, response.headers_mut());
+                }
+                return response;
+            }
         };
         report.admitted(self.lane, &permit);
         report::first_use(&permit, &self.told(seen));

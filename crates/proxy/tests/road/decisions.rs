@@ -275,6 +275,13 @@ async fn refusals_say_why_in_the_form_the_client_wants() {
     let xhr = wire.ask(get(WIKI, "/", "X-Requested-With: XMLHttpRequest\r\n")).await;
     assert_eq!(xhr.status, 401);
     assert!(xhr.field("www-authenticate").starts_with("Cloudflare-Access "));
+    let login = format!("https://access.example.com/cdn-cgi/access/login/{WIKI}?kid={aud}");
+    assert!(xhr.text().contains(&login), "a script learns where to log in: {}", xhr.text());
+    let fields = "X-Requested-With: XMLHttpRequest\r\nAccept: application/json\r\n";
+    let xhr = wire.ask(get(WIKI, "/", fields)).await;
+    let told: Value = serde_json::from_slice(&xhr.body).unwrap();
+    assert_eq!((xhr.status, &told["login_url"]), (401, &json!(login)));
+    assert_eq!(body.get("login_url"), None, "a login does not help whom the policies refuse");
     let accept =
         wire.ask(get(WIKI, "/", "Accept: application/json\r\nSec-Fetch-Mode: cors\r\n")).await;
     assert_eq!(accept.status, 302, "§3.1, measured");
@@ -364,6 +371,48 @@ async fn preflights() {
     }
     let plain = "OPTIONS / HTTP/1.1\r\nHost: cors.example.com\r\n\r\n";
     assert_eq!(town.wire("cors.example.com").await.ask(plain).await.status, 302, "no preflight");
+}
+
+#[tokio::test]
+async fn pages_that_cors_allows_can_read_that_a_login_is_needed() {
+    let cors = |more: Value| {
+        let mut cors = json!({"allowed_origins": ["https://a.test"], "allowed_methods": ["GET"]});
+        cors.as_object_mut().unwrap().extend(more.as_object().unwrap().clone());
+        json!({"cors_headers": cors})
+    };
+    let plan = Plan::default()
+        .app("none.example.com", &[policy("allow", everyone())], json!({}))
+        .app("some.example.com", &[policy("allow", everyone())], cors(json!({})))
+        .app(
+            "with.example.com",
+            &[policy("allow", everyone())],
+            cors(json!({"allow_credentials": true})),
+        );
+    let town = Town::build(plan).await;
+    let xhr = "X-Requested-With: XMLHttpRequest\r\n";
+    for (host, from, want, origin, credentials) in [
+        ("none.example.com", "https://a.test", 401, "", ""),
+        ("some.example.com", "https://a.test", 401, "https://a.test", ""),
+        ("with.example.com", "https://a.test", 401, "https://a.test", "true"),
+        ("with.example.com", "https://b.test", 401, "", ""),
+    ] {
+        let request = get(host, "/", &format!("{xhr}Origin: {from}\r\n"));
+        let answer = town.wire(host).await.ask(request).await;
+        let (allowed, with) = ("access-control-allow-origin", "access-control-allow-credentials");
+        assert_eq!(
+            (answer.status, answer.field(allowed), answer.field(with)),
+            (want, origin, credentials),
+            "{host} {from}"
+        );
+        let varies = answer.fields("vary").contains(&"Origin");
+        assert_eq!(varies, host != "none.example.com", "{host}: {answer:?}");
+    }
+    // The redirect stays as it was captured: no script could follow it to the team domain.
+    let request = get("with.example.com", "/", "Origin: https://a.test\r\n");
+    let redirect = town.wire("with.example.com").await.ask(request).await;
+    assert_eq!(redirect.status, 302);
+    assert_eq!(redirect.fields("access-control-allow-origin"), Vec::<&str>::new());
+    assert!(town.origin.seen().is_empty());
 }
 
 #[tokio::test]
