@@ -25,6 +25,7 @@ impl Portal {
     ) -> Result<Response, Trouble> {
         let here = &ask.visit.host.host;
         let hand_off = self.redeem(ask).await?;
+        self.silent.arrived(here, &hand_off.session, ask.now);
         let journey = Journey::unpack(hand_off.journey.clone(), snapshot)?;
         if *here == journey.origin.host {
             match belongs(ask, &journey) {

@@ -48,7 +48,9 @@ impl Portal {
         session: &IdentityNonce,
         life: i64,
     ) -> Result<String, Trouble> {
-        let hosts = tour(&journey.app, &journey.origin.host);
+        let start = &journey.origin.host;
+        let mut hosts = tour(&journey.app, start);
+        hosts.retain(|host| host == start || !self.silent.is_silent(host, session, ask.now));
         let hand_off = HandOff {
             host: journey.origin.host.clone(),
             journey: journey.pack(),
@@ -89,6 +91,9 @@ impl Portal {
         let body = serde_json::to_value(&hand_off).expect("a hand-off has only text keys");
         let expires = now.plus(LIFE_SECONDS);
         self.store.put_pending(PendingKind::Handoff, &nonce.key(), &body, expires).await?;
+        if hand_off.host != journey.origin.host {
+            self.silent.sent(&hand_off.host, &hand_off.session, now);
+        }
         let origin = AppOrigin::of(hand_off.host, team);
         let nonce = nonce.as_str();
         Ok(format!("{origin}/cdn-cgi/access/authorized?nonce={nonce}&state={state}"))

@@ -24,6 +24,7 @@ mod refresh;
 mod routes;
 mod secret;
 mod sessions;
+mod silent;
 mod texts;
 mod throttle;
 mod trouble;
@@ -39,6 +40,7 @@ use narthex_idp::Providers;
 use narthex_model::{AccessRecord, Clock};
 use narthex_snapshot::Live;
 use narthex_store::Store;
+use silent::SilentHosts;
 use std::fmt;
 use std::sync::Arc;
 use throttle::Throttle;
@@ -66,6 +68,7 @@ pub struct Portal {
     records: mpsc::Sender<AccessRecord>,
     clock: Clock,
     logins: Throttle,
+    silent: SilentHosts,
 }
 
 impl Portal {
@@ -73,7 +76,8 @@ impl Portal {
     #[must_use]
     pub fn new(parts: Parts) -> Self {
         let Parts { live, store, providers, records, clock } = parts;
-        Self { live, store, providers, records, clock, logins: Throttle::of_logins() }
+        let (logins, silent) = (Throttle::of_logins(), SilentHosts::default());
+        Self { live, store, providers, records, clock, logins, silent }
     }
 
     /// Answers a request to the team domain. Bodies are form posts; the caller bounds them (64 KiB).

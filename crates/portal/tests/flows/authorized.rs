@@ -333,6 +333,50 @@ async fn one_login_sets_the_cookies_of_up_to_five_hosts() {
     }
 }
 
+#[tokio::test]
+async fn a_host_that_does_not_answer_strands_nobody_twice() {
+    let house = House::with(|plan| {
+        plan.app("trio", &["a.example.com", "b.example.com", "c.example.com"], json!({}));
+    })
+    .await;
+    let host_of = |url: &str| Url::parse(url).unwrap().host_str().unwrap().to_owned();
+    // Ann is sent to B, where nobody answers, and comes back to A.
+    let mut ann = Browser::new();
+    let url = ann.visit(&house, "trio", "a.example.com", "/x");
+    let stranded = ann.log_in(&house, &url, "ann@example.com").await;
+    assert_eq!(host_of(stranded.location()), "b.example.com");
+    let mut at = ann.get(&house, &url).await;
+    let mut hosts = Vec::new();
+    while at.location().contains("/cdn-cgi/access/authorized") {
+        hosts.push(host_of(at.location()));
+        at = ann.get(&house, at.location()).await;
+    }
+    assert_eq!(
+        (hosts.as_slice(), at.location()),
+        (&["c", "a"].map(|h| format!("{h}.example.com"))[..], "https://a.example.com/x")
+    );
+    // That was her window; nobody else is spared the walk for it, and B is remembered as long as nobody is seen there.
+    house.clock.advance(120);
+    let mut bob = Browser::new();
+    let url = bob.visit(&house, "trio", "a.example.com", "/x");
+    let walked = bob.log_in(&house, &url, "bob@example.com").await;
+    assert_eq!(host_of(walked.location()), "b.example.com");
+    house.clock.advance(60);
+    let mut eve = Browser::new();
+    let url = eve.visit(&house, "trio", "a.example.com", "/x");
+    let spared = eve.log_in(&house, &url, "eve@example.com").await;
+    assert_eq!(host_of(spared.location()), "c.example.com", "two got lost");
+    // B is visited for its own sake: it is there again, and part of the next walk.
+    let direct = bob.visit(&house, "trio", "b.example.com", "/y");
+    let mut at = bob.get(&house, &direct).await;
+    while at.location().contains("/cdn-cgi/access/authorized") {
+        at = bob.get(&house, at.location()).await;
+    }
+    assert_eq!(at.location(), "https://b.example.com/y");
+    let walked = eve.get(&house, &url).await;
+    assert_eq!(host_of(walked.location()), "b.example.com");
+}
+
 fn state_of(url: &Url) -> Value {
     use base64::Engine as _;
     let state = url.query_pairs().find(|(name, _)| name == "state").unwrap().1.into_owned();
