@@ -118,12 +118,17 @@ impl<'a> Scene<'a> {
     }
 
     /// One name, one rule (security rule 9): the host must have the TLS rule that the handshake was made under, and
-    /// its port must be one that leads here.
+    /// its port must be one that leads here. The admin host shares no connection, not even under a certificate that
+    /// names its neighbours too (security A3).
     fn is_misdirected(&self, target: &Target) -> bool {
         let host = target.host();
         if *host != self.peer.sni {
             let rule = self.lane.certificates().rule(host);
-            if rule.as_ref() != Some(&self.peer.rule) || !self.world.snapshot.knows_host(host) {
+            let admin = self.world.snapshot.premises.admin.as_ref();
+            if rule.as_ref() != Some(&self.peer.rule)
+                || !self.world.snapshot.knows_host(host)
+                || admin.is_some_and(|admin| admin.host == *host)
+            {
                 return true;
             }
         }
