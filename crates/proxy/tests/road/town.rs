@@ -158,6 +158,19 @@ impl Town {
         self.live.publish(snapshot.unwrap());
     }
 
+    /// Puts a ring of these keys in force, as it is at this hour.
+    pub(crate) fn rekey(&mut self, keys: Vec<Arc<SigningKey>>) {
+        let team = &self.materials.premises.team;
+        self.keys = Arc::new(KeyRing::of(keys, team, self.clock.now()).unwrap());
+        self.materials.keys = Arc::clone(&self.keys);
+        self.publish(|_| {});
+    }
+
+    /// The key that a town signs with when it is built.
+    pub(crate) fn key() -> Arc<SigningKey> {
+        Arc::clone(&KEY)
+    }
+
     pub(crate) fn port(&self) -> u16 {
         self.running.https_addrs()[0].port()
     }
