@@ -1,8 +1,8 @@
 //! Who logged in: the person, the session, and the object that get-identity answers (seed 003).
 
 use crate::{
-    AccountId, ClientId, CountryCode, EmailAddress, IdentityNonce, IdpId, Timestamp, UnixSeconds,
-    UserId,
+    AccountId, CertificateHolder, ClientId, CountryCode, EmailAddress, IdentityNonce, IdpId,
+    Timestamp, UnixSeconds, UserId,
 };
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
@@ -65,6 +65,9 @@ pub struct Identity {
     /// Claims that the provider's configuration asked to keep.
     #[serde(default)]
     pub oidc_fields: Map<String, Value>,
+    /// The client certificate that the application saw when the person logged in.
+    #[serde(default)]
+    pub certificate: Option<CertificateHolder>,
 }
 
 /// A login session: one person, one browser, from login to logout.
@@ -118,6 +121,28 @@ impl Identity {
             ("oidc_fields".to_owned(), self.oidc_fields.clone().into()),
             ("custom".to_owned(), self.oidc_fields.clone().into()),
         ]);
+        if let Some(holder) = &self.certificate {
+            object.extend(certified(holder));
+        }
+        Value::Object(object)
+    }
+
+    /// get-identity's answer for a client certificate without a person: nobody logged in, and the certificate is
+    /// named. `holder` is what this connection shows of it; `None` where there is only its common name.
+    #[must_use]
+    pub fn of_certificate(
+        account: &AccountId,
+        common_name: &str,
+        holder: Option<&CertificateHolder>,
+        iat: UnixSeconds,
+    ) -> Value {
+        let mut object = blank(account);
+        let named = CertificateHolder {
+            common_name: Some(common_name.into()),
+            ..CertificateHolder::default()
+        };
+        object.extend(certified(holder.unwrap_or(&named)));
+        object.insert("iat".to_owned(), iat.0.into());
         Value::Object(object)
     }
 
@@ -133,6 +158,15 @@ impl Identity {
         ]);
         Value::Object(object)
     }
+}
+
+/// The members that tell of a client certificate (seed 003).
+fn certified(holder: &CertificateHolder) -> [(String, Value); 3] {
+    [
+        ("auth_status".to_owned(), CertificateHolder::SUCCESS.into()),
+        ("common_name".to_owned(), holder.common_name.as_deref().unwrap_or_default().into()),
+        ("mtls_auth".to_owned(), holder.mtls_auth()),
+    ]
 }
 
 /// Every field of the object, saying that nothing is known.

@@ -1,6 +1,9 @@
 //! Rules of policies and groups. Each keeps the JSON it was written as, so that the API echoes it exactly.
 
-use crate::{CountryCode, EmailAddress, GroupId, IdpId, ServiceTokenId};
+use crate::{
+    CertificateQuestion, CertificateSelector, CountryCode, EmailAddress, GroupId, IdpId,
+    ServiceTokenId,
+};
 use ipnet::IpNet;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
@@ -50,10 +53,8 @@ pub enum Selector {
     ServiceToken(ServiceTokenId),
     /// Any valid service token of the account.
     AnyValidServiceToken,
-    /// Any valid client certificate of a CA associated with the hostname.
-    Certificate,
-    /// A valid client certificate with exactly this common name.
-    CommonName(Box<str>),
+    /// Something about the trusted client certificate.
+    Certificate(CertificateSelector),
     /// Logged in through this identity provider.
     LoginMethod(IdpId),
     /// The identity provider reported this authentication method (RFC 8176).
@@ -82,8 +83,7 @@ impl Selector {
             | Self::Geo(_)
             | Self::ServiceToken(_)
             | Self::AnyValidServiceToken
-            | Self::Certificate
-            | Self::CommonName(_)
+            | Self::Certificate(_)
             | Self::LoginMethod(_)
             | Self::AuthMethod(_)
             | Self::OidcClaim { .. } => None,
@@ -106,8 +106,7 @@ impl Selector {
             | Self::Geo(_)
             | Self::ServiceToken(_)
             | Self::AnyValidServiceToken
-            | Self::Certificate
-            | Self::CommonName(_) => false,
+            | Self::Certificate(_) => false,
         }
     }
 }
@@ -175,8 +174,25 @@ impl TryFrom<Value> for Rule {
                 Selector::ServiceToken(member("service_token", members, "token_id")?)
             }
             "any_valid_service_token" => Selector::AnyValidServiceToken,
-            "certificate" => Selector::Certificate,
-            "common_name" => Selector::CommonName(member("common_name", members, "common_name")?),
+            "certificate" => certificate("certificate", members, |_| Ok(CertificateQuestion::Any))?,
+            "common_name" => certificate("common_name", members, |name| {
+                Ok(CertificateQuestion::CommonName(member(name, members, "common_name")?))
+            })?,
+            "certificate_dns_name" => certificate("certificate_dns_name", members, |name| {
+                Ok(CertificateQuestion::DnsName(text(name, members, "dns_name")?))
+            })?,
+            "certificate_email" => certificate("certificate_email", members, |name| {
+                Ok(CertificateQuestion::Email(text(name, members, "email")?))
+            })?,
+            "certificate_uri" => certificate("certificate_uri", members, |name| {
+                Ok(CertificateQuestion::Uri(text(name, members, "uri")?))
+            })?,
+            "certificate_public_key" => certificate("certificate_public_key", members, |name| {
+                Ok(CertificateQuestion::PublicKey(digest(name, members)?))
+            })?,
+            "certificate_fingerprint" => certificate("certificate_fingerprint", members, |name| {
+                Ok(CertificateQuestion::Fingerprint(digest(name, members)?))
+            })?,
             "login_method" => Selector::LoginMethod(member("login_method", members, "id")?),
             "auth_method" => Selector::AuthMethod(member("auth_method", members, "auth_method")?),
             "oidc" => Selector::OidcClaim {
@@ -205,6 +221,36 @@ fn member<T: serde::de::DeserializeOwned>(
 ) -> Result<T, InvalidRule> {
     let value = members.get(name).ok_or_else(|| wrong(selector, format!("{name} is missing")))?;
     serde_json::from_value(value.clone()).map_err(|e| wrong(selector, format!("{name}: {e}")))
+}
+
+/// A question about the client certificate, with the authority that may be named beside it.
+fn certificate(
+    name: &'static str,
+    members: &Value,
+    asks: impl FnOnce(&'static str) -> Result<CertificateQuestion, InvalidRule>,
+) -> Result<Selector, InvalidRule> {
+    let named = members.get("certificate_id").is_some_and(|id| !id.is_null());
+    let authority = named.then(|| member(name, members, "certificate_id")).transpose()?;
+    Ok(Selector::Certificate(CertificateSelector { authority, asks: asks(name)? }))
+}
+
+/// A text that is not empty.
+fn text(selector: &'static str, members: &Value, name: &str) -> Result<Box<str>, InvalidRule> {
+    let text: Box<str> = member(selector, members, name)?;
+    if text.is_empty() {
+        return Err(wrong(selector, format!("{name} is empty")));
+    }
+    Ok(text)
+}
+
+/// `sha256`: hexadecimal digits in any case, with or without colons, as `openssl` prints them.
+fn digest(selector: &'static str, members: &Value) -> Result<Box<str>, InvalidRule> {
+    let text: String = member(selector, members, "sha256")?;
+    let digits = text.replace(':', "").to_ascii_lowercase();
+    if digits.len() != 64 || !digits.bytes().all(|b| b.is_ascii_hexdigit()) {
+        return Err(wrong(selector, format!("sha256: {text:?} is not 64 hexadecimal digits")));
+    }
+    Ok(digits.into())
 }
 
 /// An address or a network; an IPv4-mapped IPv6 address is the IPv4 address.
@@ -271,6 +317,15 @@ mod tests {
             json!({"ip": {"ip": "203.0.113.7"}}),
             json!({"ip": {"ip": "2001:db8::/32"}}),
             json!({"geo": {"country_code": "jp"}}),
+            json!({"certificate": {}}),
+            json!({"certificate": null}),
+            json!({"certificate": {"certificate_id": "7335d417-61da-459d-899c-0a01c76a2f94"}}),
+            json!({"common_name": {"common_name": "", "certificate_id": null}}),
+            json!({"certificate_dns_name": {"dns_name": "*.Example.com"}}),
+            json!({"certificate_email": {"email": "a@example.com"}}),
+            json!({"certificate_uri": {"uri": "spiffe://example.com/robot"}}),
+            json!({"certificate_public_key": {"sha256": "AB".repeat(32)}}),
+            json!({"certificate_fingerprint": {"sha256": vec!["Ab"; 32].join(":")}}),
             json!({"oidc": {"claim_name": "g", "claim_value": "v", "identity_provider_id": "7335d417-61da-459d-899c-0a01c76a2f94"}}),
         ] {
             let rule: Rule = serde_json::from_value(written.clone()).expect("a rule");
@@ -293,6 +348,11 @@ mod tests {
             json!({"ip": {"ip": "10.0.0.0/33"}}),
             json!({"geo": {"country_code": "Japan"}}),
             json!({"common_name": {"common_name": null}}),
+            json!({"certificate": {"certificate_id": "all"}}),
+            json!({"certificate_dns_name": {"dns_name": ""}}),
+            json!({"certificate_uri": {}}),
+            json!({"certificate_fingerprint": {"sha256": "ab"}}),
+            json!({"certificate_fingerprint": {"sha256": "g".repeat(64)}}),
             json!({"device_posture": {"integration_uid": "x"}}),
         ] {
             assert!(serde_json::from_value::<Rule>(written.clone()).is_err(), "{written}");

@@ -4,7 +4,9 @@ use crate::answer::Answer;
 use crate::selector::{Told, Wish};
 use crate::{CertificateFact, Facts};
 use ipnet::IpNet;
-use narthex_model::{CountryCode, ServiceTokenId};
+use narthex_model::{
+    CertificateHolder, CertificateQuestion, CertificateSelector, CountryCode, ServiceTokenId,
+};
 use std::net::IpAddr;
 
 /// Whether the client's address lies in `network`. An IPv4-mapped IPv6 address is the IPv4 address, on either side
@@ -38,19 +40,19 @@ pub(crate) fn has_any_token(facts: &Facts<'_>) -> Answer {
     facts.service_token.is_some().into()
 }
 
-/// Whether a trusted client certificate was presented.
-pub(crate) fn has_certificate(facts: &Facts<'_>) -> Answer {
+/// Whether a trusted client certificate was presented that is the `wanted` one.
+pub(crate) fn shows_certificate(wanted: &CertificateSelector, facts: &Facts<'_>) -> Answer {
     match facts.certificate {
         CertificateFact::Absent => Answer::No,
-        CertificateFact::Valid { common_name: _ } => Answer::Yes,
+        CertificateFact::Valid(holder) => wanted.holds_for(holder).into(),
     }
 }
 
-/// Whether a trusted client certificate has exactly this common name.
-pub(crate) fn has_common_name(name: &str, facts: &Facts<'_>) -> Answer {
+/// Whether any trusted client certificate was presented.
+pub(crate) fn has_certificate(facts: &Facts<'_>) -> Answer {
     match facts.certificate {
-        CertificateFact::Valid { common_name: Some(shown) } => (shown == name).into(),
-        CertificateFact::Valid { common_name: None } | CertificateFact::Absent => Answer::No,
+        CertificateFact::Absent => Answer::No,
+        CertificateFact::Valid(_) => Answer::Yes,
     }
 }
 
@@ -115,15 +117,13 @@ pub(crate) fn tell_token(facts: &Facts<'_>, wish: Wish) -> Told {
     Told { fact, circumstance, remedy: remedy.to_owned() }
 }
 
-pub(crate) fn tell_certificate(facts: &Facts<'_>, wish: Wish) -> Told {
+pub(crate) fn tell_certificate(
+    wanted: &CertificateSelector,
+    facts: &Facts<'_>,
+    wish: Wish,
+) -> Told {
     let (fact, circumstance) = match facts.certificate {
-        CertificateFact::Valid { common_name: Some(name) } => {
-            (format!("common name is {name:?}"), format!("your client certificate is for {name:?}"))
-        }
-        CertificateFact::Valid { common_name: None } => (
-            "the certificate has no common name".to_owned(),
-            "your client certificate names nobody".to_owned(),
-        ),
+        CertificateFact::Valid(holder) => shown(wanted, holder),
         CertificateFact::Absent => (
             "there is no trusted client certificate".to_owned(),
             "no trusted client certificate was presented".to_owned(),
@@ -136,6 +136,40 @@ pub(crate) fn tell_certificate(facts: &Facts<'_>, wish: Wish) -> Told {
         Wish::RuledOut => "Connect without this client certificate.",
     };
     Told { fact, circumstance, remedy: remedy.to_owned() }
+}
+
+/// What a certificate says where the rule looks, for the operator and for its holder. The operator also reads which
+/// authority and which certificate it is: two authorities may have issued the same name (checklist T22).
+fn shown(wanted: &CertificateSelector, holder: &CertificateHolder) -> (String, String) {
+    let listed = |names: &[Box<str>]| match names {
+        [] => "none".to_owned(),
+        [first] => format!("{first:?}"),
+        [first, rest @ ..] => format!("{first:?} and {} more", rest.len()),
+    };
+    let fact = match &wanted.asks {
+        CertificateQuestion::Any | CertificateQuestion::CommonName(_) => {
+            match holder.common_name.as_deref() {
+                Some(name) => format!("common name is {name:?}"),
+                None => "the certificate has no common name, or several".to_owned(),
+            }
+        }
+        CertificateQuestion::DnsName(_) => format!("DNS name is {}", listed(&holder.dns_names)),
+        CertificateQuestion::Email(_) => format!("address is {}", listed(&holder.emails)),
+        CertificateQuestion::Uri(_) => format!("URI is {}", listed(&holder.uris)),
+        CertificateQuestion::PublicKey(_) => {
+            format!("SHA-256 of the public key is {}", holder.spki_sha256)
+        }
+        CertificateQuestion::Fingerprint(_) => "it is another certificate".to_owned(),
+    };
+    let fact = format!(
+        "{fact}; the certificate is {} by {:?}",
+        holder.fingerprint_sha256, holder.cert_issuer_dn
+    );
+    let circumstance = match holder.common_name.as_deref() {
+        Some(name) => format!("your client certificate is for {name:?}"),
+        None => "your client certificate names nobody".to_owned(),
+    };
+    (fact, circumstance)
 }
 
 #[cfg(test)]
@@ -213,21 +247,61 @@ mod tests {
         }
     }
 
+    fn holder() -> CertificateHolder {
+        CertificateHolder {
+            certificate_id: OURS.parse().ok(),
+            common_name: Some("robot".into()),
+            dns_names: ["a.example.com".into(), "*.example.com".into()].into(),
+            emails: ["Robot@example.com".into()].into(),
+            uris: ["spiffe://example.com/Robot".into()].into(),
+            spki_sha256: "ab".repeat(32).into(),
+            fingerprint_sha256: "cd".repeat(32).into(),
+            ..CertificateHolder::default()
+        }
+    }
+
+    const OURS: &str = "7335d417-61da-459d-899c-0a01c76a2f94";
+    const THEIRS: &str = "8335d417-61da-459d-899c-0a01c76a2f94";
+
     #[test]
-    fn common_names_are_compared_exactly() {
-        let valid = |name| CertificateFact::Valid { common_name: name };
-        for (certificate, want_any, want_name) in [
-            (CertificateFact::Absent, No, No),
-            (valid(None), Yes, No),
-            (valid(Some("robot")), Yes, Yes),
-            (valid(Some("Robot")), Yes, No),
-            (valid(Some("robot2")), Yes, No),
-            (valid(Some("")), Yes, No),
+    fn a_certificate_is_asked_for_the_whole_of_a_value() {
+        let (holder, nobody) = (holder(), CertificateHolder::default());
+        for (rule, want) in [
+            (json!({"certificate": {}}), Yes),
+            (json!({"certificate": {"certificate_id": OURS}}), Yes),
+            (json!({"certificate": {"certificate_id": THEIRS}}), No),
+            (json!({"common_name": {"common_name": "robot"}}), Yes),
+            (json!({"common_name": {"common_name": "robot", "certificate_id": OURS}}), Yes),
+            (json!({"common_name": {"common_name": "robot", "certificate_id": THEIRS}}), No),
+            (json!({"common_name": {"common_name": "Robot"}}), No),
+            (json!({"common_name": {"common_name": "robot "}}), No),
+            (json!({"common_name": {"common_name": "robot2"}}), No),
+            (json!({"common_name": {"common_name": ""}}), No),
+            (json!({"certificate_dns_name": {"dns_name": "A.example.COM"}}), Yes),
+            (json!({"certificate_dns_name": {"dns_name": "b.example.com"}}), No),
+            (json!({"certificate_dns_name": {"dns_name": "*.example.com"}}), Yes),
+            (json!({"certificate_dns_name": {"dns_name": "robot"}}), No),
+            (json!({"certificate_email": {"email": "robot@example.com"}}), Yes),
+            (json!({"certificate_email": {"email": "robot@example.com.evil.example"}}), No),
+            (json!({"certificate_uri": {"uri": "spiffe://example.com/Robot"}}), Yes),
+            (json!({"certificate_uri": {"uri": "spiffe://example.com/robot"}}), No),
+            (json!({"certificate_uri": {"uri": "spiffe://example.com/"}}), No),
+            (json!({"certificate_public_key": {"sha256": "AB".repeat(32)}}), Yes),
+            (json!({"certificate_public_key": {"sha256": "cd".repeat(32)}}), No),
+            (json!({"certificate_fingerprint": {"sha256": vec!["CD"; 32].join(":")}}), Yes),
+            (json!({"certificate_fingerprint": {"sha256": "ab".repeat(32)}}), No),
         ] {
-            let facts = Facts { certificate, ..facts("127.0.0.1") };
-            assert_eq!(ask(json!({"certificate": {}}), &facts), want_any, "{certificate:?}");
-            let named = json!({"common_name": {"common_name": "robot"}});
-            assert_eq!(ask(named, &facts), want_name, "{certificate:?}");
+            let asked =
+                |certificate| ask(rule.clone(), &Facts { certificate, ..facts("127.0.0.1") });
+            assert_eq!(asked(CertificateFact::Valid(&holder)), want, "{rule}");
+            assert_eq!(asked(CertificateFact::Absent), No, "{rule}, none presented");
+            let any = rule == json!({"certificate": {}});
+            let want = if any { Yes } else { No };
+            assert_eq!(
+                asked(CertificateFact::Valid(&nobody)),
+                want,
+                "{rule}, one that says nothing"
+            );
         }
     }
 }

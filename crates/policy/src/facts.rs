@@ -1,6 +1,6 @@
 //! What is known about one request when it is decided.
 
-use narthex_model::{CountryCode, EmailAddress, Identity, ServiceTokenId};
+use narthex_model::{CertificateHolder, CountryCode, EmailAddress, Identity, ServiceTokenId};
 use std::net::IpAddr;
 
 /// The facts of one request: what the connection shows (checked again on every request) and who asks (frozen at
@@ -26,10 +26,7 @@ pub enum CertificateFact<'a> {
     #[default]
     Absent,
     /// Signed by an associated CA, in force, possession proved.
-    Valid {
-        /// The subject's common name.
-        common_name: Option<&'a str>,
-    },
+    Valid(&'a CertificateHolder),
 }
 
 /// Who asks, as far as that is known.

@@ -49,8 +49,7 @@ pub(crate) fn answer(selector: &Selector, asked: Asked<'_>) -> Answer {
         Selector::Geo(country) => connection::in_country(*country, asked.facts),
         Selector::ServiceToken(id) => connection::has_token(*id, asked.facts),
         Selector::AnyValidServiceToken => connection::has_any_token(asked.facts),
-        Selector::Certificate => connection::has_certificate(asked.facts),
-        Selector::CommonName(name) => connection::has_common_name(name, asked.facts),
+        Selector::Certificate(wanted) => connection::shows_certificate(wanted, asked.facts),
         Selector::Everyone => person::is_anyone(asked),
         Selector::Email(address) => person::by_address(asked, |known| known == address),
         Selector::EmailDomain(domain) => {
@@ -71,9 +70,7 @@ pub(crate) fn tell(selector: &Selector, asked: Asked<'_>, wish: Wish) -> Told {
         Selector::ServiceToken(_) | Selector::AnyValidServiceToken => {
             connection::tell_token(asked.facts, wish)
         }
-        Selector::Certificate | Selector::CommonName(_) => {
-            connection::tell_certificate(asked.facts, wish)
-        }
+        Selector::Certificate(wanted) => connection::tell_certificate(wanted, asked.facts, wish),
         Selector::Everyone => person::tell_anyone(asked, wish),
         Selector::Email(_) | Selector::EmailDomain(_) => person::tell_address(asked, wish),
         Selector::LoginMethod(_) => person::tell_login_method(asked, wish),

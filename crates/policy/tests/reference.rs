@@ -1,7 +1,8 @@
 //! The engine beside a plain two-valued interpreter of access-protocol §9.3, on random policies.
 
 use narthex_model::{
-    Decision, Group, GroupId, Identity, Policy, Rule, RuleSet, Selector, ServiceTokenId,
+    CertificateHolder, CertificateQuestion, Decision, Group, GroupId, Identity, Policy, Rule,
+    RuleSet, Selector, ServiceTokenId,
 };
 use narthex_policy::{
     Admission, Admitted, CertificateFact, Facts, Outcome, Person, PolicyList, Refusal,
@@ -20,6 +21,7 @@ const IDP: u8 = 1;
 const TOKEN: u8 = 2;
 const GROUP: u8 = 3;
 const POLICY: u8 = 4;
+const AUTHORITY: u8 = 5;
 /// Groups below this number ask nothing about people; the others may.
 const FIRST_PERSONAL: usize = 2;
 const GROUPS: usize = 4;
@@ -53,9 +55,9 @@ impl World<'_> {
             Person::Known(identity) => Some(identity),
             Person::Nobody | Person::Anybody | Person::Claims { .. } => None,
         };
-        let (certificate, common_name) = match facts.certificate {
+        let (certificate, holder) = match facts.certificate {
             CertificateFact::Absent => (false, None),
-            CertificateFact::Valid { common_name } => (true, common_name),
+            CertificateFact::Valid(holder) => (true, Some(holder)),
         };
         match rule.selector() {
             Selector::Everyone => match decision {
@@ -72,8 +74,27 @@ impl World<'_> {
             Selector::Geo(country) => facts.country == Some(*country),
             Selector::ServiceToken(id) => facts.service_token == Some(*id),
             Selector::AnyValidServiceToken => facts.service_token.is_some(),
-            Selector::Certificate => certificate,
-            Selector::CommonName(name) => common_name == Some(&**name),
+            Selector::Certificate(wanted) => holder.is_some_and(|holder| {
+                let issued = wanted.authority.is_none_or(|id| holder.certificate_id == Some(id));
+                let said = |names: &[Box<str>], name: &str| {
+                    let name = name.to_ascii_lowercase();
+                    names.iter().any(|other| other.to_ascii_lowercase() == name)
+                };
+                issued
+                    && match &wanted.asks {
+                        CertificateQuestion::Any => true,
+                        CertificateQuestion::CommonName(name) => {
+                            holder.common_name.as_deref() == Some(&**name)
+                        }
+                        CertificateQuestion::DnsName(name) => said(&holder.dns_names, name),
+                        CertificateQuestion::Email(name) => said(&holder.emails, name),
+                        CertificateQuestion::Uri(uri) => holder.uris.iter().any(|u| u == uri),
+                        CertificateQuestion::PublicKey(hash) => holder.spki_sha256 == *hash,
+                        CertificateQuestion::Fingerprint(hash) => {
+                            holder.fingerprint_sha256 == *hash
+                        }
+                    }
+            }),
             Selector::LoginMethod(idp) => identity.is_some_and(|i| i.idp.id == *idp),
             Selector::AuthMethod(method) => {
                 identity.is_some_and(|i| i.amr.contains(&method.to_string()))
@@ -99,7 +120,16 @@ fn connection_rule() -> impl Strategy<Value = Value> {
         (0..2_usize).prop_map(|n| json!({"service_token": {"token_id": uuid(TOKEN, n)}})),
         Just(json!({"any_valid_service_token": {}})),
         Just(json!({"certificate": {}})),
+        Just(json!({"certificate": {"certificate_id": uuid(AUTHORITY, 0)}})),
         Just(json!({"common_name": {"common_name": "robot"}})),
+        Just(
+            json!({"common_name": {"common_name": "robot", "certificate_id": uuid(AUTHORITY, 1)}})
+        ),
+        Just(json!({"certificate_dns_name": {"dns_name": "Robot.example.com"}})),
+        Just(json!({"certificate_email": {"email": "robot@example.com"}})),
+        Just(json!({"certificate_uri": {"uri": "spiffe://example.com/robot"}})),
+        Just(json!({"certificate_public_key": {"sha256": "ab".repeat(32)}})),
+        Just(json!({"certificate_fingerprint": {"sha256": "cd".repeat(32)}})),
     ]
 }
 
@@ -200,29 +230,46 @@ struct Connection {
     ip: IpAddr,
     country: &'static str,
     token: Option<usize>,
-    certificate: Option<Option<&'static str>>,
+    certificate: Option<CertificateHolder>,
 }
 
 impl Connection {
-    fn facts<'a>(&self, person: Person<'a>) -> Facts<'a> {
+    fn facts<'a>(&'a self, person: Person<'a>) -> Facts<'a> {
         let id = |n: usize| uuid(TOKEN, n).parse::<ServiceTokenId>().expect("a UUID");
         Facts {
             ip: self.ip,
             country: self.country.parse().ok(),
             service_token: self.token.map(id),
-            certificate: match self.certificate {
+            certificate: match &self.certificate {
                 None => CertificateFact::Absent,
-                Some(common_name) => CertificateFact::Valid { common_name },
+                Some(holder) => CertificateFact::Valid(holder),
             },
             person,
         }
     }
 }
 
+/// A certificate of one of two authorities that says any part of what rules ask.
+fn holder() -> impl Strategy<Value = CertificateHolder> {
+    (0..2_usize, any::<[bool; 6]>()).prop_map(|(authority, says)| {
+        let named = |at: usize, text: &str| says[at].then(|| text.into());
+        CertificateHolder {
+            certificate_id: uuid(AUTHORITY, authority).parse().ok(),
+            common_name: named(0, "robot"),
+            dns_names: named(1, "robot.EXAMPLE.com").into_iter().collect(),
+            emails: named(2, "robot@example.com").into_iter().collect(),
+            uris: named(3, "spiffe://example.com/robot").into_iter().collect(),
+            spki_sha256: if says[4] { "ab".repeat(32) } else { "00".repeat(32) }.into(),
+            fingerprint_sha256: if says[5] { "cd".repeat(32) } else { "00".repeat(32) }.into(),
+            ..CertificateHolder::default()
+        }
+    })
+}
+
 fn connection() -> impl Strategy<Value = Connection> {
     let ip = prop::sample::select(vec!["10.1.2.3", "192.0.2.1", "2001:db8::1"]);
     let country = prop::sample::select(vec!["US", "DE"]);
-    let certificate = prop::sample::select(vec![None, Some(None), Some(Some("robot"))]);
+    let certificate = prop::option::of(holder());
     (ip, country, prop::option::of(0..3_usize), certificate).prop_map(
         |(ip, country, token, certificate)| Connection {
             ip: ip.parse().expect("an address"),

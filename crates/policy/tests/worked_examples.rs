@@ -1,6 +1,8 @@
 //! The worked examples of access-protocol §9.8 and the measured matrix of §8.3, and what is said about them.
 
-use narthex_model::{Decision, Group, GroupId, Identity, Policy, ServiceTokenId};
+use narthex_model::{
+    CertificateHolder, Decision, Group, GroupId, Identity, Policy, ServiceTokenId,
+};
 use narthex_policy::{
     Admission, Admitted, CertificateFact, Facts, Outcome, Person, PolicyFaultKind, PolicyList,
     Reason, Refusal,
@@ -70,6 +72,7 @@ fn stranger(country: &str) -> Facts<'static> {
 
 #[test]
 fn the_worked_examples() {
+    let nameless = CertificateHolder::default();
     let (a, x) = (identity("a@b.com"), identity("x@b.com"));
     let (ann, xeno) = (Person::Known(&a), Person::Known(&x));
     let token: Option<ServiceTokenId> = TOKEN.parse().ok();
@@ -140,7 +143,7 @@ fn the_worked_examples() {
         (
             "a certificate alone",
             vec![robots(), everyone()],
-            Facts { certificate: CertificateFact::Valid { common_name: None }, ..us },
+            Facts { certificate: CertificateFact::Valid(&nameless), ..us },
             "admitted as a machine",
         ),
         ("logged in without certificate", vec![carded()], Facts { person: ann, ..us }, "refused"),
@@ -258,7 +261,8 @@ fn an_unknown_country_counts_against_the_caller() {
 #[test]
 fn everyone_does_not_turn_service_auth_into_a_bypass() {
     let machines = list(&[policy("p", "non_identity", json!({"include": [{"everyone": {}}]}))]);
-    let valid = CertificateFact::Valid { common_name: Some("robot") };
+    let robot = CertificateHolder { common_name: Some("robot".into()), ..<_>::default() };
+    let valid = CertificateFact::Valid(&robot);
     for (facts, want) in [
         (stranger("US"), "403"),
         (Facts { service_token: TOKEN.parse().ok(), ..stranger("US") }, "admitted as a machine"),

@@ -67,6 +67,7 @@ impl Portal {
         };
         let user = self.store.user_for_login(&identity.email, &identity.name, ask.now).await?;
         identity.user_uuid = user.id;
+        identity.certificate = journey.seen.certificate.as_deref().cloned();
         let life = journey.app.session_seconds(Some(admission.policy));
         let expires_at = ask.now.plus(global_seconds(&snapshot.organization, &journey.app));
         let session = Session {
@@ -204,6 +205,7 @@ pub(crate) fn identity(
         ip: ask.visit.ip,
         groups: assertion.groups,
         oidc_fields: assertion.claims,
+        certificate: None,
     }
 }
 

@@ -83,6 +83,14 @@ impl Portal {
         token: &MachineToken,
     ) -> Result<Value, &'static str> {
         let account = &snapshot.premises.account.id;
+        if let Some(thumbprint) = token.certificate {
+            if self.live.revocations.refuses_machine(token) {
+                return Err("the token was revoked");
+            }
+            let shown = ask.visit.certificate.as_deref();
+            let shown = shown.filter(|holder| thumbprint.is_of(holder));
+            return Ok(Identity::of_certificate(account, &token.common_name, shown, token.iat));
+        }
         let known = snapshot.service_token(&token.common_name);
         let known = known.filter(|known| known.is_live(ask.now));
         match known {

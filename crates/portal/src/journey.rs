@@ -3,7 +3,7 @@
 use crate::redirect::{AppOrigin, ReturnPath};
 use crate::trouble::Trouble;
 use crate::visit::Visit;
-use narthex_model::{AudTag, Authority, CanonicalPath, Hostname, UnixSeconds};
+use narthex_model::{AudTag, Authority, CanonicalPath, CertificateHolder, Hostname, UnixSeconds};
 use narthex_policy::{CertificateFact, Facts, Person};
 use narthex_snapshot::{App, Snapshot};
 use narthex_token::{MetaToken, TokenError};
@@ -26,13 +26,7 @@ pub(crate) struct Seen {
     /// domain, without a visit to the application.
     pub(crate) app_session: Option<String>,
     /// The client certificate that was presented and trusted.
-    pub(crate) certificate: Option<Certificate>,
-}
-
-/// A trusted client certificate.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub(crate) struct Certificate {
-    pub(crate) common_name: Option<String>,
+    pub(crate) certificate: Option<Box<CertificateHolder>>,
 }
 
 /// A journey as it is kept in the store between two requests.
@@ -94,14 +88,12 @@ impl Journey {
     /// The facts of this request about `person`. The connection's facts are those of the visit to the team domain;
     /// the certificate's were seen at the application, which asks for certificates.
     pub(crate) fn facts<'a>(&'a self, visit: &Visit, person: Person<'a>) -> Facts<'a> {
-        let certificate = self.seen.certificate.as_ref();
+        let certificate = self.seen.certificate.as_deref();
         Facts {
             ip: visit.ip,
             country: visit.country,
             service_token: None,
-            certificate: certificate.map_or(CertificateFact::Absent, |c| CertificateFact::Valid {
-                common_name: c.common_name.as_deref(),
-            }),
+            certificate: certificate.map_or(CertificateFact::Absent, CertificateFact::Valid),
             person,
         }
     }
@@ -163,12 +155,9 @@ pub(crate) fn read_meta(
 }
 
 fn seen(token: MetaToken) -> Seen {
-    let text = |name: &str| token.mtls_auth.get(name).and_then(serde_json::Value::as_str);
-    let trusted = text("auth_status") == Some("SUCCESS");
-    let common_name = text("common_name").filter(|name| !name.is_empty()).map(str::to_owned);
     Seen {
         app_session: Some(token.app_session_hash.clone()).filter(|hash| !hash.is_empty()),
-        certificate: trusted.then_some(Certificate { common_name }),
+        certificate: CertificateHolder::of_mtls_auth(&token.mtls_auth).map(Box::new),
     }
 }
 

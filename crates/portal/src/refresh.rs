@@ -67,6 +67,7 @@ impl Portal {
         }
         let user = self.store.user_for_login(&identity.email, &identity.name, ask.now).await?;
         identity.user_uuid = user.id;
+        identity.certificate = before.identity.certificate.clone();
         let expires_at = ask.now.plus(before.expires_at.since(before.identity.iat));
         let nonce = IdentityNonce::random();
         let session = Session { nonce, identity, expires_at, tokens_until: expires_at };

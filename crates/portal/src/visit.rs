@@ -1,7 +1,8 @@
 //! Who visits: what the data path knows of a request before it hands it over.
 
-use narthex_model::{AppId, Authority, CountryCode, RayId};
+use narthex_model::{AppId, Authority, CertificateHolder, CountryCode, RayId};
 use std::net::IpAddr;
+use std::sync::Arc;
 
 /// A request's circumstances.
 #[derive(Clone, Debug)]
@@ -18,6 +19,8 @@ pub struct Visit {
     pub path: String,
     /// The application that host and path belong to, if any.
     pub app: Option<AppId>,
+    /// The client certificate that this connection showed, if it was trusted.
+    pub certificate: Option<Arc<CertificateHolder>>,
 }
 
 #[cfg(test)]
@@ -31,6 +34,7 @@ impl Visit {
             host: "auth.example.com".parse().unwrap(),
             path: "/".to_owned(),
             app: None,
+            certificate: None,
         }
     }
 }

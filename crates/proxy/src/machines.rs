@@ -45,7 +45,8 @@ impl Machines {
         let iat = live.revocations.issue_time(app.aud(), now);
         let exp = iat.plus(app.session_seconds(Some(policy)));
         let aud = app.aud().clone();
-        let token = MachineToken { aud, common_name: common_name.to_owned(), iat, exp };
+        let token =
+            MachineToken { aud, common_name: common_name.to_owned(), certificate: None, iat, exp };
         let jwt = world.snapshot.keys.mint(&token);
         let bearer = Rc::new(Bearer::new(AppToken::Machine(token), jwt.into())?);
         let mut minted = self.minted.borrow_mut();

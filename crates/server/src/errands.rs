@@ -59,5 +59,5 @@ impl Desks {
 
 fn visit(visitor: Visitor) -> Visit {
     let Visitor { ip, country, ray, host, path, app } = visitor;
-    Visit { ip, country, ray, host, path, app }
+    Visit { ip, country, ray, host, path, app, certificate: None }
 }

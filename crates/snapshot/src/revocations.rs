@@ -133,7 +133,12 @@ impl Revocations {
     #[must_use]
     pub fn refuses_machine(&self, token: &MachineToken) -> bool {
         self.apps.pin().get(&token.aud).is_some_and(|at| token.iat <= *at)
-            || self.service_tokens.pin().get(&*token.common_name).is_some_and(|at| token.iat <= *at)
+            || token.certificate.is_none()
+                && self
+                    .service_tokens
+                    .pin()
+                    .get(&*token.common_name)
+                    .is_some_and(|at| token.iat <= *at)
     }
 
     /// Whether a login session may not be used for new tokens any more.
@@ -280,6 +285,7 @@ mod tests {
         let machine = |digit: &str, name: &str, iat| MachineToken {
             aud: aud(digit),
             common_name: name.to_owned(),
+            certificate: None,
             iat: UnixSeconds(iat),
             exp: UnixSeconds(iat + 60),
         };

@@ -36,7 +36,7 @@ pub use discovery::MatchToken;
 pub use error::{CertsError, KeyError, TokenError};
 pub use key::SigningKey;
 pub use key_set::KeySet;
-pub use machine::MachineToken;
+pub use machine::{CertificateThumbprint, MachineToken};
 pub use meta::MetaToken;
 pub use org::OrgToken;
 pub use payload::{Claims, MAX_MINTED_BYTES, Minted};

@@ -136,6 +136,7 @@ impl House {
             host: Authority { host: host.clone(), port: url.port() },
             path: url.path().to_owned(),
             app: None,
+            certificate: None,
         };
         if host.as_str() == TEAM {
             self.portal.team(visit, request).await

@@ -4,7 +4,7 @@ use crate::browser::Browser;
 use crate::house::{House, TEAM, spoiled};
 use http::{Method, StatusCode};
 use narthex_model::{ClientId, SecretHash, ServiceToken, ServiceTokenId, Timestamp};
-use narthex_token::MachineToken;
+use narthex_token::{CertificateThumbprint, MachineToken};
 use serde_json::{Value, json};
 
 const AT_TEAM: &str = "https://auth.example.com/cdn-cgi/access/get-identity";
@@ -144,7 +144,8 @@ async fn a_service_token_is_named() {
     let mint = |house: &House, name: &str| {
         let aud = house.app("wiki").aud.clone();
         let (iat, exp) = (house.now(), house.now().plus(60));
-        cookie(&house.keys().mint(&MachineToken { aud, common_name: name.to_owned(), iat, exp }))
+        let common_name = name.to_owned();
+        cookie(&house.keys().mint(&MachineToken { aud, common_name, certificate: None, iat, exp }))
     };
     let (status, identity) = ask(&house, AT_TEAM, &mint(&house, client.as_str())).await;
     assert_eq!((status, &identity["service_token_status"]), (200, &json!(true)));
@@ -153,6 +154,18 @@ async fn a_service_token_is_named() {
         (&json!(client.as_str()), &json!(""))
     );
     assert_eq!(ask(&house, AT_TEAM, &mint(&house, "nobody.access")).await.0, 401);
+
+    // A certificate may be issued under any name, a service token's among them.
+    let certificate = Some(CertificateThumbprint::of_sha256([7; 32]));
+    let (aud, common_name) = (house.app("wiki").aud.clone(), client.to_string());
+    let (iat, exp) = (house.now(), house.now().plus(60));
+    let jwt = house.keys().mint(&MachineToken { aud, common_name, certificate, iat, exp });
+    let (status, identity) = ask(&house, AT_TEAM, &cookie(&jwt)).await;
+    assert_eq!((status, &identity["service_token_status"]), (200, &json!(false)));
+    assert_eq!(
+        (&identity["auth_status"], &identity["common_name"], &identity["mtls_auth"]["common_name"]),
+        (&json!("SUCCESS"), &json!(client.as_str()), &json!(client.as_str()))
+    );
     let gone = mint(&house, client.as_str());
     house.reconfigure(|configuration| configuration.service_tokens.clear());
     assert_eq!(ask(&house, AT_TEAM, &gone).await.0, 401, "a deleted token names nobody");

@@ -147,6 +147,9 @@ impl<'a> Asked<'a, '_> {
         for jwt in self.presented.tokens() {
             let Some(bearer) = self.open(jwt) else { continue };
             match bearer.token() {
+                // One that was issued for a client certificate is no service token, whatever name it carries; the
+                // certificate itself is judged on every request.
+                AppToken::Machine(token) if token.certificate.is_some() => {}
                 AppToken::Machine(token) => {
                     let token = self.world.snapshot.service_token(&token.common_name);
                     if let Some(permit) = self.admit_machine_token(token, &bearer) {

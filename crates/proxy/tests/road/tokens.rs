@@ -61,6 +61,7 @@ async fn j1_to_j14_what_is_no_token_of_ours_is_nothing() {
     let machine = |common_name: &str| MachineToken {
         aud: aud.clone(),
         common_name: common_name.to_owned(),
+        certificate: None,
         iat: NOW,
         exp: NOW.plus(300),
     };

@@ -230,6 +230,7 @@ impl Town {
                 ip: "127.0.0.1".parse().unwrap(),
                 groups: Vec::new(),
                 oidc_fields: Default::default(),
+                certificate: None,
             },
             expires_at: NOW.plus(86_400),
             tokens_until: NOW.plus(86_400),

@@ -158,6 +158,7 @@ pub(super) fn session(user: UserId, iat: UnixSeconds) -> Session {
         ip: IpAddr::V4(Ipv4Addr::LOCALHOST),
         groups: Vec::new(),
         oidc_fields: serde_json::Map::new(),
+        certificate: None,
     };
     let nonce = IdentityNonce::random();
     Session { nonce, identity, expires_at: iat.plus(3_600), tokens_until: iat.plus(7_200) }

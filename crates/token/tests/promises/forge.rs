@@ -96,6 +96,7 @@ pub(crate) fn machine() -> MachineToken {
     MachineToken {
         aud: aud(),
         common_name: "e367826f93b8d71185e03fe518aff3b4.access".to_owned(),
+        certificate: None,
         iat: NOW,
         exp: NOW.plus(86_400),
     }

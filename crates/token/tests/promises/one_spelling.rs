@@ -1,7 +1,7 @@
 //! A token has one spelling: whatever is changed, by a bit or by a letter, is refused (security J8, J14).
 
 use crate::forge::{NOW, Team, aud, decode, encode, machine, person};
-use narthex_token::{AppToken, TokenError};
+use narthex_token::{AppToken, CertificateThumbprint, MachineToken, TokenError};
 
 #[test]
 fn what_is_minted_opens_as_it_was() {
@@ -14,6 +14,10 @@ fn what_is_minted_opens_as_it_was() {
     assert_eq!(team.ring.open_any_app(&jwt, NOW), Ok(AppToken::Person(token)));
     let jwt = team.ring.mint(&machine());
     assert_eq!(team.ring.open_app(&jwt, &aud(), NOW), Ok(AppToken::Machine(machine())));
+    let certificate = Some(CertificateThumbprint::of_sha256([7; 32]));
+    let bound = MachineToken { common_name: "robot".to_owned(), certificate, ..machine() };
+    let jwt = team.ring.mint(&bound);
+    assert_eq!(team.ring.open_app(&jwt, &aud(), NOW), Ok(AppToken::Machine(bound)));
 }
 
 #[test]
