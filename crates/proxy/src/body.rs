@@ -4,6 +4,7 @@
 //! trailers pass, because gRPC puts its status there.
 
 use bytes::Bytes;
+use http::HeaderMap;
 use http_body::{Body, Frame, SizeHint};
 use hyper::body::Incoming;
 use std::future::Future;
@@ -22,19 +23,32 @@ pub(crate) enum BodyError {
     /// The connection it came over failed.
     #[error("the connection failed in the middle of a body")]
     Io(#[from] io::Error),
+    /// Its end can be read in two ways.
+    #[error("the body's end can be read in two ways")]
+    Unclear,
     /// It came slower than is allowed.
-    #[error("the body came slower than {MINIMUM_RATE} bytes a second")]
+    #[error("the body came slower than is allowed")]
     TooSlow,
     /// The gateway ended it: nothing moved for too long, or its caller was revoked.
     #[error(transparent)]
     Cut(#[from] crate::upstream::Cut),
 }
 
-/// Bytes a second that a client's body must bring on average once [`GRACE`] has passed.
-const MINIMUM_RATE: u64 = 1024;
+/// How slowly a client's body may come.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct MinimumRate {
+    /// Bytes a second that it must bring on average once the grace is over.
+    pub(crate) bytes_per_second: u64,
+    /// How long it may be slower.
+    pub(crate) grace: Duration,
+}
 
-/// How long a body may be slower than [`MINIMUM_RATE`].
-const GRACE: Duration = Duration::from_secs(10);
+impl MinimumRate {
+    /// Whether `received` bytes are too few after `elapsed`.
+    fn is_missed(self, received: u64, elapsed: Duration) -> bool {
+        u128::from(received) * 1000 < elapsed.as_millis() * u128::from(self.bytes_per_second)
+    }
+}
 
 /// The body of a request, from the client.
 pub(crate) enum ClientBody {
@@ -48,7 +62,8 @@ pub(crate) enum ClientBody {
 pub(crate) struct Arriving {
     body: Incoming,
     received: u64,
-    hurried: bool,
+    /// `None`: it may come as slowly as it likes.
+    rate: Option<MinimumRate>,
     /// Made when the client first keeps us waiting; most bodies never need one.
     pace: Option<Pace>,
 }
@@ -60,18 +75,18 @@ struct Pace {
 
 impl ClientBody {
     /// Wraps what the HTTP library hands over.
-    pub(crate) fn of(body: Incoming) -> Self {
+    pub(crate) fn of(body: Incoming, rate: MinimumRate) -> Self {
         if body.is_end_stream() {
             return Self::Empty;
         }
-        Self::Incoming(Arriving { body, received: 0, hurried: true, pace: None })
+        Self::Incoming(Arriving { body, received: 0, rate: Some(rate), pace: None })
     }
 
     /// Lifts the minimum rate, for calls that stay open and say something now and then.
     pub(crate) fn unhurried(self) -> Self {
         match self {
             Self::Empty => Self::Empty,
-            Self::Incoming(arriving) => Self::Incoming(Arriving { hurried: false, ..arriving }),
+            Self::Incoming(arriving) => Self::Incoming(Arriving { rate: None, ..arriving }),
         }
     }
 }
@@ -109,7 +124,13 @@ impl Arriving {
     fn poll_data(&mut self, cx: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, BodyError>>> {
         loop {
             match Pin::new(&mut self.body).poll_frame(cx) {
-                Poll::Ready(Some(Ok(frame))) if frame.is_trailers() => {}
+                Poll::Ready(Some(Ok(frame))) if frame.is_trailers() => {
+                    // The HTTP library takes a bare LF for the end of the trailers, and says that there are none
+                    // (checklist H25).
+                    if frame.trailers_ref().is_some_and(HeaderMap::is_empty) {
+                        return Poll::Ready(Some(Err(BodyError::Unclear)));
+                    }
+                }
                 Poll::Ready(Some(Ok(frame))) => {
                     let length = frame.data_ref().map_or(0, Bytes::len);
                     self.received = self.received.saturating_add(length as u64);
@@ -117,28 +138,27 @@ impl Arriving {
                 }
                 Poll::Ready(Some(Err(error))) => return Poll::Ready(Some(Err(error.into()))),
                 Poll::Ready(None) => return Poll::Ready(None),
-                Poll::Pending if !self.hurried => return Poll::Pending,
                 Poll::Pending => {
-                    ready!(self.poll_too_slow(cx));
+                    let Some(rate) = self.rate else { return Poll::Pending };
+                    ready!(self.poll_too_slow(rate, cx));
                     return Poll::Ready(Some(Err(BodyError::TooSlow)));
                 }
             }
         }
     }
 
-    /// Ready when the body has fallen behind [`MINIMUM_RATE`].
-    fn poll_too_slow(&mut self, cx: &mut Context<'_>) -> Poll<()> {
+    /// Ready when the body has fallen behind `rate`.
+    fn poll_too_slow(&mut self, rate: MinimumRate, cx: &mut Context<'_>) -> Poll<()> {
         let pace = self.pace.get_or_insert_with(|| Pace {
             started: Instant::now(),
-            rest: Box::pin(tokio::time::sleep(GRACE)),
+            rest: Box::pin(tokio::time::sleep(rate.grace)),
         });
         loop {
             ready!(pace.rest.as_mut().poll(cx));
-            let seconds = pace.started.elapsed().as_secs();
-            if self.received < seconds.saturating_mul(MINIMUM_RATE) {
+            if rate.is_missed(self.received, pace.started.elapsed()) {
                 return Poll::Ready(());
             }
-            pace.rest.as_mut().reset(Instant::now() + GRACE);
+            pace.rest.as_mut().reset(Instant::now() + rate.grace);
         }
     }
 }
@@ -202,6 +222,21 @@ impl Body for ProxyBody {
 mod tests {
     use super::*;
     use http_body_util::BodyExt;
+
+    #[test]
+    fn a_body_is_measured_from_its_beginning() {
+        let rate = MinimumRate { bytes_per_second: 1024, grace: Duration::from_secs(10) };
+        for (received, seconds, missed) in [
+            (0, 10, true),
+            (10 * 1024 - 1, 10, true),
+            (10 * 1024, 10, false),
+            (u64::MAX, 86_400, false),
+            (0, 0, false),
+        ] {
+            let elapsed = Duration::from_secs(seconds);
+            assert_eq!(rate.is_missed(received, elapsed), missed, "{received} in {seconds} s");
+        }
+    }
 
     #[tokio::test]
     async fn a_whole_body_is_one_frame() {

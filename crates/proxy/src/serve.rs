@@ -11,6 +11,7 @@ use crate::report::{self, Report};
 use crate::site::Site;
 use crate::source::Source;
 use crate::target::Target;
+use crate::upstream::UpstreamError;
 use crate::wants::Wants;
 use crate::world::World;
 use crate::{discovery, preflight};
@@ -41,10 +42,15 @@ pub(crate) async fn serve(
     let ray = lane.rays.next();
     let (head, body) = request.into_parts();
     let wants = Wants::of(&head.method, &head.headers);
-    let scene = Scene { lane, world: &world, peer, ray: &ray, now, wants };
+    let http1 = head.version < Version::HTTP_2;
+    let scene = Scene { lane, world: &world, peer, ray: &ray, now, wants, http1 };
     let mut report = Report::new(began);
 
-    let told = AssertUnwindSafe(scene.tell(head, ClientBody::of(body), &mut report));
+    let told = AssertUnwindSafe(scene.tell(
+        head,
+        ClientBody::of(body, lane.common.limits.body()),
+        &mut report,
+    ));
     let mut response = told.catch_unwind().await.unwrap_or_else(|_| {
         scene.refuse(&Refusal::Panic, Seen::default(), &Report::new(began)) // which counts it
     });
@@ -62,6 +68,7 @@ struct Scene<'a> {
     ray: &'a RayId,
     now: UnixSeconds,
     wants: Wants,
+    http1: bool,
 }
 
 /// What has been found out of a request so far.
@@ -83,10 +90,7 @@ impl<'a> Scene<'a> {
             Ok(Some(target)) => target,
             Ok(None) => return no_content(), // OPTIONS *
             Err(refusal) => {
-                let response = self.refuse(&refusal, Seen::default(), report);
-                let unclear = matches!(refusal, Refusal::Malformed(_));
-                let http1 = head.version < Version::HTTP_2;
-                return if unclear && http1 { closing(response) } else { response };
+                return self.refuse(&refusal, Seen::default(), report);
             }
         };
         let seen = Seen { target: Some(&target), ..Seen::default() };
@@ -349,7 +353,11 @@ impl<'a> Scene<'a> {
         let told = self.told(seen);
         let response = refusal.answer(&told);
         report.refused(refusal, &told, response.status());
-        response
+        let unclear = matches!(
+            refusal,
+            Refusal::Malformed(_) | Refusal::Upstream(UpstreamError::RequestBody(_))
+        );
+        if unclear && self.http1 { closing(response) } else { response }
     }
 }
 

@@ -1,5 +1,6 @@
 //! How a proxy is set up.
 
+use crate::body::MinimumRate;
 use crate::tls::CertificateSource;
 use ipnet::IpNet;
 use std::net::SocketAddr;
@@ -30,6 +31,10 @@ pub struct Limits {
     pub handshake_time: Duration,
     /// Time for the head of a request, from its first byte.
     pub head_time: Duration,
+    /// Bytes a second that a request's body must bring on average.
+    pub body_rate: u64,
+    /// How long it may be slower than that.
+    pub body_grace: Duration,
     /// How long a connection without requests is kept.
     pub keep_alive: Duration,
     /// How long a client may refuse to take what is sent to it.
@@ -63,6 +68,8 @@ impl Default for Limits {
             handshakes: 4_096,
             handshake_time: Duration::from_secs(10),
             head_time: Duration::from_secs(10),
+            body_rate: 1024,
+            body_grace: Duration::from_secs(10),
             keep_alive: Duration::from_secs(75),
             write_stall: Duration::from_secs(30),
             origin_first_byte: Duration::from_secs(60),
@@ -75,6 +82,12 @@ impl Default for Limits {
             control_time: Duration::from_secs(60),
             signatures_per_second: 500,
         }
+    }
+}
+
+impl Limits {
+    pub(crate) fn body(&self) -> MinimumRate {
+        MinimumRate { bytes_per_second: self.body_rate, grace: self.body_grace }
     }
 }
 

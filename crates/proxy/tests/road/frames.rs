@@ -4,6 +4,7 @@ use crate::town::{Plan, Town, everyone, policy};
 use crate::wire::{client_config, connect};
 use narthex_proxy::{Limits, Settings};
 use serde_json::json;
+use std::collections::BTreeMap;
 use std::time::Duration;
 use tokio::io::{AsyncReadExt, AsyncWriteExt, ReadHalf, WriteHalf, split};
 use tokio::net::TcpStream;
@@ -265,15 +266,16 @@ async fn n02_to_n06_floods_end_the_connection() {
     others_notice_nothing(&town).await;
 }
 
-/// Reads frames until as many streams as in `streams` were reset; a connection that ends before is a failure.
-async fn resets(raw: &mut Raw, mut streams: Vec<u32>, reason: u32) {
+/// Reads frames until `count` streams were reset, and tells which and why. A connection that ends before is a failure.
+async fn resets(raw: &mut Raw, count: usize) -> BTreeMap<u32, u32> {
+    let mut reasons = BTreeMap::new();
     let whole = async {
-        while !streams.is_empty() {
+        while reasons.len() < count {
             let (kind, stream, payload) = raw.next().await.expect("the connection lives on");
             match kind {
                 RST_STREAM => {
-                    assert_eq!(payload, reason.to_be_bytes(), "stream {stream}");
-                    streams.retain(|other| *other != stream);
+                    let reason = u32::from_be_bytes(payload.try_into().unwrap());
+                    assert_eq!(reasons.insert(stream, reason), None, "stream {stream}");
                 }
                 HEADERS => assert_eq!(payload[0], STATUS_200, "stream {stream}"),
                 DATA => assert!(payload.len() <= 1, "stream {stream}: no more than its window"),
@@ -283,6 +285,7 @@ async fn resets(raw: &mut Raw, mut streams: Vec<u32>, reason: u32) {
         }
     };
     tokio::time::timeout(Duration::from_secs(20), whole).await.expect("all of them end");
+    reasons
 }
 
 #[tokio::test]
@@ -313,16 +316,12 @@ async fn n07_streams_without_a_window_are_refused_or_time_out_while_the_connecti
     for (at, (target, bytes)) in [("/", 0), ("/large", 0), ("/large", 1)].into_iter().enumerate() {
         let mut raw = Raw::open(&town).await;
         raw.send(&window(bytes)).await;
-        let numbers = |range: std::ops::Range<u32>| range.map(|n| 2 * n + 1).collect::<Vec<_>>();
-        let open = |n: u32| frame(HEADERS, END_STREAM | END_HEADERS, n, &path(target, A));
-        let (within, above) = (numbers(0..STREAMS), numbers(STREAMS..3 * STREAMS));
-        raw.send(&within.iter().flat_map(|n| open(*n)).collect::<Vec<_>>()).await;
-        while town.origin.seen().len() < within.len() {
-            tokio::task::yield_now().await;
-        }
-        raw.send(&above.iter().flat_map(|n| open(*n)).collect::<Vec<_>>()).await;
-        resets(&mut raw, above, REFUSED_STREAM).await;
-        resets(&mut raw, within, CANCEL).await;
+        let number = |n: u32| 2 * n + 1;
+        let open = |n| frame(HEADERS, END_STREAM | END_HEADERS, number(n), &path(target, A));
+        raw.send(&(0..3 * STREAMS).flat_map(open).collect::<Vec<_>>()).await; // all of them before any can end
+        let reason = |n| if n < STREAMS { CANCEL } else { REFUSED_STREAM };
+        let want: BTreeMap<_, _> = (0..3 * STREAMS).map(|n| (number(n), reason(n))).collect();
+        assert_eq!(resets(&mut raw, want.len()).await, want, "{target} {bytes}");
         assert_eq!(
             town.origin.take().len(),
             STREAMS as usize,

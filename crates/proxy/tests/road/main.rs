@@ -15,6 +15,7 @@ mod machines;
 mod origin;
 mod origins;
 mod panics;
+mod slow;
 mod tokens;
 mod town;
 mod wire;

@@ -82,7 +82,7 @@ impl Gateway {
     }
 
     async fn answer(&self, request: Request<Incoming>) -> Response<ProxyBody> {
-        let request = request.map(ClientBody::of);
+        let request = request.map(|body| ClientBody::of(body, Limits::default().body()));
         let path = request.uri().path_and_query().cloned().unwrap();
         let websocket_over_http2 = request.method() == Method::CONNECT;
         let admitted = Rc::clone(&self.admitted);
