@@ -17,9 +17,9 @@ pub enum Refusal {
     /// The token is not good here.
     #[error("The access token is refused: {0}.")]
     Token(#[from] TokenError),
-    /// The token of a cookie is bound to a browser, and the cookie that proves it is missing.
+    /// The token of a cookie is bound to a browser or to a client certificate, and nothing proves that it is theirs.
     #[error(
-        "The access token is refused: it is bound to a browser, and CF_Binding does not match."
+        "The access token is refused: it is bound to a browser or a certificate that did not come with it."
     )]
     NotBound,
     /// The team's keys could not be fetched; the reason is in the log.

@@ -43,7 +43,7 @@ impl Verifier {
 
     /// Reads the cookie `CF_Authorization` where the header is missing: for paths that the gateway lets everybody pass
     /// (Bypass), on which it adds no header. A token that is bound to a browser then needs its `CF_Binding` cookie, which
-    /// the gateway keeps to itself. Off by default: a cookie comes along when another site makes the browser ask.
+    /// the gateway keeps to itself, and one that is bound to a client certificate is not accepted. Off by default: a cookie comes along when another site makes the browser ask.
     #[must_use]
     pub fn or_by_cookie(mut self) -> Self {
         self.cookie = true;
@@ -118,12 +118,7 @@ impl Verifier {
         if !self.audiences.contains(token.aud()) {
             return Err(TokenError::Audience.into());
         }
-        match &token {
-            AppToken::Person(person) if !presented.binds(|cookie| person.is_bound_to(cookie)) => {
-                Err(Refusal::NotBound)
-            }
-            AppToken::Person(_) | AppToken::Machine(_) => Ok(token),
-        }
+        if presented.proves_binding_of(&token) { Ok(token) } else { Err(Refusal::NotBound) }
     }
 }
 
@@ -135,10 +130,14 @@ struct Presented<'a> {
 }
 
 impl Presented<'_> {
-    fn binds(&self, is_bound_to: impl Fn(Option<&str>) -> bool) -> bool {
-        match &self.cookies {
-            None => true,
-            Some(cookies) => is_bound_to(None) || cookies.iter().any(|one| is_bound_to(Some(one))),
+    /// Whether the token needs nothing beside it, or comes with what it needs. A certificate does not come this far.
+    fn proves_binding_of(&self, token: &AppToken) -> bool {
+        match (&self.cookies, token) {
+            (None, _) => true,
+            (Some(cookies), AppToken::Person(token)) => {
+                token.is_bound_to(None) || cookies.iter().any(|one| token.is_bound_to(Some(one)))
+            }
+            (Some(_), AppToken::Machine(token)) => token.certificate.is_none(),
         }
     }
 }

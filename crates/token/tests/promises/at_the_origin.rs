@@ -7,7 +7,7 @@ use axum::body::{Body, to_bytes};
 use axum::{Extension, Router};
 use http::{HeaderMap, HeaderName, HeaderValue, Request, Response, StatusCode, header};
 use narthex_token::origin::{Verifier, VerifyLayer};
-use narthex_token::{AppSession, AppToken, PersonToken};
+use narthex_token::{AppSession, AppToken, CertificateThumbprint, MachineToken, PersonToken};
 use serde_json::json;
 use tower::ServiceExt;
 
@@ -150,6 +150,8 @@ async fn a_cookie_counts_only_where_it_is_asked_for() {
     let other = TEAM.ring.mint(&PersonToken { aud: "f".repeat(64).parse().unwrap(), ..person() });
     let hash = AppSession::hash("secret"); // SHA-256 in hexadecimal digits, as every cookie's
     let bound = TEAM.ring.mint(&PersonToken { binding: Some(hash), ..person() });
+    let certificate = Some(CertificateThumbprint::of_sha256([7; 32]));
+    let robot = TEAM.ring.mint(&MachineToken { certificate, ..machine() });
     let pair = |jwt: &str| format!("CF_Authorization={jwt}");
     for (name, fields, want) in [
         ("the one", vec![pair(&good)], 200),
@@ -162,6 +164,8 @@ async fn a_cookie_counts_only_where_it_is_asked_for() {
         ("bound, with its cookie", vec![format!("{}; CF_Binding=secret", pair(&bound))], 200),
         ("bound, with another", vec![format!("{}; CF_Binding=secret2", pair(&bound))], 401),
         ("bound, without", vec![pair(&bound)], 401),
+        ("a service token's", vec![pair(&TEAM.ring.mint(&machine()))], 200),
+        ("a certificate's", vec![pair(&robot)], 401),
     ] {
         let fields: Vec<&str> = fields.iter().map(String::as_str).collect();
         assert_eq!(status_and_text(&application, cookies(&fields)).await.0, want, "{name}");
@@ -169,9 +173,8 @@ async fn a_cookie_counts_only_where_it_is_asked_for() {
     let mut both = cookies(&[&pair(&good)]);
     both.extend(with_header("garbage"));
     assert_eq!(status_and_text(&application, both).await.0, 401, "a header hides the cookies");
-    assert_eq!(
-        status_and_text(&application, with_header(&bound)).await.0,
-        200,
-        "checked by the gateway"
-    );
+    for jwt in [&bound, &robot] {
+        let answer = status_and_text(&application, with_header(jwt)).await;
+        assert_eq!(answer.0, 200, "checked by the gateway");
+    }
 }
