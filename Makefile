@@ -21,6 +21,7 @@ unit:
 
 stories:
 	cargo build --quiet --locked --package narthex-server
+	cargo build --quiet --locked --workspace --examples
 	e2e/run
 
 bench: ; @deploy/prepare build bench && bench/run

@@ -22,14 +22,20 @@ func main() {
 			return
 		}
 		var caller struct {
-			Email      string `json:"email"`
-			CommonName string `json:"common_name"`
+			Email      string            `json:"email"`
+			CommonName string            `json:"common_name"`
+			Cnf        map[string]string `json:"cnf"`
 		}
 		if err := token.Claims(&caller); err != nil {
 			http.Error(w, "Refused: "+err.Error(), http.StatusUnauthorized)
 			return
 		}
-		who := caller.Email + caller.CommonName // one of them is empty
+		who := caller.Email
+		if who == "" && caller.Cnf != nil {
+			who = "certificate:" + caller.CommonName
+		} else if who == "" {
+			who = "service:" + caller.CommonName
+		}
 		w.Header().Set("X-User", who)
 		fmt.Fprintf(w, "Hello, %s\n", who)
 	}

@@ -13,7 +13,8 @@ async function caller(request) {
     algorithms: ['RS256'],
     requiredClaims: ['exp'],
   })
-  return payload.email ?? payload.common_name
+  const kind = payload.cnf ? 'certificate' : 'service'
+  return payload.email ?? `${kind}:${payload.common_name}`
 }
 
 createServer(async (request, response) => {

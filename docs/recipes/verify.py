@@ -13,13 +13,17 @@ def caller(environ):
     key = keys.get_signing_key_from_jwt(token)
     claims = jwt.decode(token, key, algorithms=["RS256"], audience=AUD, issuer=ISSUER,
                         options={"require": ["aud", "exp", "iss"]})
-    return claims.get("email") or claims["common_name"]
+    kind = "certificate" if "cnf" in claims else "service"
+    who = claims.get("email") or f"{kind}:{claims['common_name']}"
+    if not (who.isascii() and who.isprintable()):
+        raise ValueError("the name does not fit into a header")
+    return who
 
 
 def app(environ, start_response):
     try:
         who = caller(environ)
-    except (jwt.PyJWTError, KeyError) as error:
+    except (jwt.PyJWTError, KeyError, ValueError) as error:
         start_response("401 Unauthorized", [("Content-Type", "text/plain")])
         return [f"Refused: {error}\n".encode()]
     start_response("200 OK", [("Content-Type", "text/plain"), ("X-User", who)])

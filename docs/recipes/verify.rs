@@ -1,4 +1,4 @@
-//! An application that axum serves. Cargo.toml needs axum, tokio and narthex-token with the feature "fetch".
+//! An application behind the gateway, served by axum.
 
 use axum::{Extension, Router};
 use narthex_token::AppToken;
@@ -8,20 +8,23 @@ use std::error::Error;
 
 #[tokio::main]
 async fn main() -> Result<(), Box<dyn Error>> {
-    let team = var("TEAM")?.parse()?; // access.example.com
+    let team = var("TEAM")?.parse()?;
     let keys = HttpsCerts::of(&team)?;
     let verifier = Verifier::new(team, var("AUD")?.parse()?, keys);
-
     let app = Router::new().fallback(hello).layer(VerifyLayer::new(verifier));
-    let listener = tokio::net::TcpListener::bind(var("LISTEN")?).await?; // 127.0.0.1:9000
-    Ok(axum::serve(listener, app).await?)
+
+    let address = ("127.0.0.1", var("PORT")?.parse()?);
+    Ok(axum::serve(tokio::net::TcpListener::bind(address).await?, app).await?)
 }
 
 async fn hello(Extension(token): Extension<AppToken>) -> ([(&'static str, String); 1], String) {
     let who = match token {
         AppToken::Person(person) => person.email.to_string(),
-        AppToken::Machine(machine) => machine.common_name,
+        AppToken::Machine(machine) => match machine.certificate {
+            Some(_) => format!("certificate:{}", machine.common_name),
+            None => format!("service:{}", machine.common_name),
+        },
     };
-    let greeting = format!("Hello, {who}\n");
-    ([("x-user", who)], greeting)
+    let text = format!("Hello, {who}\n");
+    ([("x-user", who)], text)
 }

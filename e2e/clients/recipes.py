@@ -1,5 +1,6 @@
 """The recipes of docs/verify-the-token.md, as files that run: each an application that verifies its callers itself."""
 
+import functools
 import http.client
 import os
 import shutil
@@ -31,14 +32,21 @@ def command(language, workspace):
         case "python":
             return [sys.executable, os.path.join(RECIPES, "verify.py")]
         case "go":
-            if not shutil.which("go"):
-                pytest.skip("the Go recipe is not tried: go is missing, and deploy/prepare test could not install it")
-            here = os.path.join(ROOT, "e2e", "clients", "go")
-            for file in [f"{here}/go.mod", f"{here}/go.sum", f"{RECIPES}/verify.go"]:
-                shutil.copy(file, workspace)
-            subprocess.run(["go", "build", "-o", "verify", "."], cwd=workspace, check=True)
-            return [os.path.join(workspace, "verify")]
+            return [os.path.join(go_workspace().name, "verify")]
     raise ValueError(language)
+
+
+@functools.cache
+def go_workspace():
+    """A directory with the Go recipe, built; its modules are those that Debian's Go can build, too."""
+    if not shutil.which("go"):
+        pytest.skip("the Go recipe is not tried: go is missing, and deploy/prepare test could not install it")
+    workspace = tempfile.TemporaryDirectory(prefix="narthex-recipe-go-")
+    here = os.path.join(ROOT, "e2e", "clients", "go")
+    for file in [f"{here}/go.mod", f"{here}/go.sum", f"{RECIPES}/verify.go"]:
+        shutil.copy(file, workspace.name)
+    subprocess.run(["go", "build", "-o", "verify", "."], cwd=workspace.name, check=True)
+    return workspace
 
 
 class Server:
@@ -80,6 +88,14 @@ class Server:
 
     def verdict(self, token):
         return self.get({HEADER: token})[0]
+
+    def users(self, token):
+        """The `X-User` fields of the answer to a token."""
+        connection = http.client.HTTPConnection("127.0.0.1", self.port, timeout=30)
+        connection.request("GET", "/", headers={HEADER: token})
+        fields = connection.getresponse().headers.get_all("X-User", [])
+        connection.close()
+        return fields
 
 
 class Recipe(Server):
