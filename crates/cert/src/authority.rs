@@ -75,6 +75,16 @@ pub enum AuthorityFault {
         /// Its subject.
         subject: String,
     },
+    /// A CA that breaks a rule of RFC 5280, so that nothing under it would be trusted.
+    #[error("certificate {position} ({subject}) does not follow RFC 5280: {flaw}")]
+    Flawed {
+        /// Counted from 1.
+        position: usize,
+        /// Its subject.
+        subject: String,
+        /// The rule.
+        flaw: &'static str,
+    },
     /// An intermediate that none of the others with its issuer's name has signed with an accepted algorithm.
     #[error(
         "certificate {position} ({subject}) names an issuer that is here too but did not sign it with an accepted algorithm (SHA-256 or better)"
@@ -219,6 +229,9 @@ fn check(position: usize, certificate: &Certificate) -> Result<(), AuthorityFaul
     }
     if !certificate.key().is_strong() {
         return Err(AuthorityFault::WeakKey { position, subject: subject() });
+    }
+    if let Some(flaw) = certificate.flaw {
+        return Err(AuthorityFault::Flawed { position, subject: subject(), flaw });
     }
     Ok(())
 }

@@ -36,6 +36,8 @@ pub struct Certificate {
     crl_urls: Box<[Box<str>]>,
     ocsp_urls: Box<[Box<str>]>,
     pub(crate) uses: Uses,
+    /// A rule of RFC 5280 that it breaks and that the library which builds paths does not look at.
+    pub(crate) flaw: Option<&'static str>,
 }
 
 /// What the certificate's extensions let its key do.
@@ -147,8 +149,12 @@ impl Certificate {
         }
         parsed.extensions_map().map_err(|_| Malformed("list of extensions"))?;
         let found = Extensions::read(parsed.extensions())?;
+        let subject = Name::parse(parsed.subject().as_raw()).ok_or(Malformed("subject"))?;
+        let nameless = found.uses.is_ca && subject.is_empty();
+        let flaw = found.flaw.or_else(|| nameless.then_some("it is a CA and has no name"));
         Ok(Self {
-            subject: Name::parse(parsed.subject().as_raw()).ok_or(Malformed("subject"))?,
+            subject,
+            flaw,
             issuer: Name::parse(parsed.issuer().as_raw()).ok_or(Malformed("issuer"))?,
             serial: Serial::new(parsed.raw_serial()),
             not_before: UnixSeconds(parsed.validity().not_before.timestamp()),
@@ -356,7 +362,13 @@ struct Extensions {
     crl_urls: Vec<Box<str>>,
     ocsp_urls: Vec<Box<str>>,
     uses: Uses,
+    flaw: Option<&'static str>,
 }
+
+/// Extensions that may be critical, because the library or we obey them: key usage, alternative name, basic
+/// constraints, name constraints, distribution points, extended key usage.
+const OBEYED: [&str; 6] =
+    ["2.5.29.15", "2.5.29.17", "2.5.29.19", "2.5.29.30", "2.5.29.31", "2.5.29.37"];
 
 impl Extensions {
     #[expect(
@@ -378,8 +390,13 @@ impl Extensions {
                 signs_lists: true,
                 signs_ocsp: false,
             },
+            flaw: None,
         };
+        let mut constraints = None;
         for extension in extensions {
+            if extension.critical && !OBEYED.contains(&extension.oid.to_id_string().as_str()) {
+                found.flaw = Some("it holds a critical extension that is not understood here");
+            }
             match extension.parsed_extension() {
                 ParsedExtension::ParseError { .. } => {
                     return Err(CertificateFault::Malformed("list of extensions"));
@@ -400,6 +417,11 @@ impl Extensions {
                         }
                     }
                 }
+                ParsedExtension::NameConstraints(names) => {
+                    let empty = |trees: &Option<Vec<_>>| trees.as_ref().is_none_or(Vec::is_empty);
+                    constraints =
+                        Some(empty(&names.permitted_subtrees) && empty(&names.excluded_subtrees));
+                }
                 ParsedExtension::BasicConstraints(basic) => found.uses.is_ca = basic.ca,
                 ParsedExtension::KeyUsage(usage) => found.uses.set(usage),
                 ParsedExtension::ExtendedKeyUsage(usage) => {
@@ -419,6 +441,14 @@ impl Extensions {
                 _ => {}
             }
         }
+        match constraints {
+            None => {}
+            Some(_) if !found.uses.is_ca => {
+                found.flaw = Some("it holds name constraints and is no CA");
+            }
+            Some(true) => found.flaw = Some("its name constraints constrain nothing"),
+            Some(false) => {}
+        }
         Ok(found)
     }
 }
@@ -431,7 +461,7 @@ impl Uses {
 }
 
 /// The URIs of a distribution point.
-pub(crate) fn point_urls(point: &DistributionPointName<'_>) -> Vec<Box<str>> {
+fn point_urls(point: &DistributionPointName<'_>) -> Vec<Box<str>> {
     match point {
         DistributionPointName::FullName(names) => names.iter().filter_map(url).collect(),
         DistributionPointName::NameRelativeToCRLIssuer(_) => Vec::new(),

@@ -13,6 +13,8 @@ mod facts;
 mod hex;
 mod issuing;
 mod key;
+#[cfg(test)]
+mod limbo;
 mod name;
 mod ocsp;
 mod profile;

@@ -1,5 +1,5 @@
-//! What we demand of a path beyond what the library demands: strength of the leaf's key, validity of the anchor,
-//! revocation, OCSP.
+//! What we demand of a path beyond what the library demands: that its CAs may sign certificates, strength of the leaf's
+//! key, validity of the anchor, revocation, OCSP.
 
 use crate::trust::{Member, OcspRule};
 use crate::{
@@ -52,6 +52,10 @@ pub(crate) fn judge(
     let mut standing =
         Standing { reason: None, member, until: ends.unwrap_or(now), issuer, ocsp: None };
     standing.reason = judge_anchor(&path[path.len() - 1], now)
+        .or_else(|| path.iter().any(|c| c.flaw.is_some()).then_some(Reason::Malformed))
+        .or_else(|| {
+            path[1..].iter().any(|c| !c.uses.signs_certificates).then_some(Reason::InvalidCa)
+        })
         .or_else(|| (!leaf.key().is_strong()).then_some(Reason::WeakKey))
         .or_else(|| revoked(members, path).then_some(Reason::Revoked))
         .or_else(|| members.iter().find_map(|m| standing.judge_lists(m, leaf, now)))
@@ -165,6 +169,8 @@ pub(crate) fn reason(error: &webpki::Error, chain: &PresentedChain) -> Reason {
         }
         Error::NameConstraintViolation
         | Error::MalformedNameConstraint
+        | Error::MalformedDnsIdentifier
+        | Error::InvalidNetworkMaskConstraint
         | Error::MaximumNameConstraintComparisonsExceeded
         | Error::UnsupportedNameType => Reason::NameConstraint,
         Error::InvalidSignatureForPublicKey | Error::SignatureAlgorithmMismatch => {

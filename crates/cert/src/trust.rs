@@ -217,8 +217,19 @@ impl Trust {
         ocsp: Option<&OcspAnswer>,
         now: UnixSeconds,
     ) -> Verdict {
+        self.verify_for(KeyUsage::client_auth(), chain, ocsp, now)
+    }
+
+    /// As [`Self::verify`], for another purpose than a client's: public test vectors are mostly about servers.
+    pub(crate) fn verify_for(
+        &self,
+        purpose: KeyUsage,
+        chain: &PresentedChain,
+        ocsp: Option<&OcspAnswer>,
+        now: UnixSeconds,
+    ) -> Verdict {
         let standing = RefCell::new(None);
-        let ended = self.build_path(chain, now, &|path| {
+        let ended = self.build_path(purpose, chain, now, &|path| {
             let found = self.path_standing(chain, path, ocsp, now);
             let outcome = match found.reason {
                 None => Ok(()),
@@ -239,6 +250,7 @@ impl Trust {
 
     fn build_path(
         &self,
+        purpose: KeyUsage,
         chain: &PresentedChain,
         now: UnixSeconds,
         examine: &dyn Fn(&VerifiedPath<'_>) -> Result<(), webpki::Error>,
@@ -256,7 +268,7 @@ impl Trust {
             &self.anchors,
             &others,
             UnixTime::since_unix_epoch(Duration::from_secs(seconds)),
-            KeyUsage::client_auth(),
+            purpose,
             None, // revocation is judged on the finished path
             Some(examine),
         )?;

@@ -1,11 +1,10 @@
 //! The parts of a CertificateList (RFC 5280 §5.1). Entries are read one by one, without copying.
 
 use super::CrlFault;
-use crate::certificate::point_urls;
 use crate::serials::MAX_SERIAL;
 use crate::{Certificate, Name, der, hex};
 use narthex_model::UnixSeconds;
-use x509_parser::extensions::{ParsedExtension, X509Extension};
+use x509_parser::extensions::X509Extension;
 use x509_parser::prelude::FromDer as _;
 use x509_parser::time::ASN1Time;
 
@@ -139,7 +138,7 @@ impl<'a> Raw<'a> {
             match oid.as_str() {
                 CRL_NUMBER => self.number = Some(Number::read(extension.value)?),
                 DELTA_INDICATOR => self.base = Some(Number::read(extension.value)?),
-                ISSUING_DISTRIBUTION_POINT => self.scope = Scope::read(&extension)?,
+                ISSUING_DISTRIBUTION_POINT => self.scope = Scope::read(extension.value)?,
                 AUTHORITY_KEY_ID => {}
                 _ if extension.critical => {
                     return Err(CrlFault::Unsupported("it holds an unknown critical extension"));
@@ -232,32 +231,36 @@ impl PartialOrd for Number {
 }
 
 impl Scope {
-    #[expect(
-        clippy::wildcard_enum_match_arm,
-        reason = "the library's list of extensions; this is the one"
-    )]
-    fn read(extension: &X509Extension<'_>) -> Result<Self, CrlFault> {
-        let point = match extension.parsed_extension() {
-            ParsedExtension::IssuingDistributionPoint(point) => point,
-            _ => return Err(CrlFault::Malformed("issuing distribution point")),
-        };
-        if point.indirect_crl {
-            return Err(CrlFault::Unsupported("an indirect list, of several issuers"));
+    /// Reads an issuing distribution point (RFC 5280 §5.2.5) by ourselves: the library skips a member that it cannot
+    /// read, and a list of some reasons would pass for a list of all.
+    fn read(value: &[u8]) -> Result<Self, CrlFault> {
+        let broken = CrlFault::Malformed("issuing distribution point");
+        let mut members = der::only(value, der::SEQUENCE).ok_or(broken.clone())?.content;
+        let mut scope = Self::default();
+        let mut last = 0;
+        while !members.is_empty() {
+            let member = der::take(&mut members).ok_or(broken.clone())?;
+            let is_flag = member.content == [0xff]; // DER leaves a false out
+            match member.tag {
+                _ if member.tag & 0x1f < last => return Err(broken),
+                0xa0 => scope.point = Some(point_name(member.content).ok_or(broken.clone())?),
+                0x81 if is_flag => scope.only_users = true,
+                0x82 if is_flag => scope.only_authorities = true,
+                0x83 => return Err(CrlFault::Unsupported("a list of some reasons only")),
+                0x84 if is_flag => {
+                    return Err(CrlFault::Unsupported("an indirect list, of several issuers"));
+                }
+                0x85 if is_flag => {
+                    return Err(CrlFault::Unsupported("a list of attribute certificates"));
+                }
+                _ => return Err(broken),
+            }
+            last = (member.tag & 0x1f) + 1;
         }
-        if point.only_some_reasons.is_some() {
-            return Err(CrlFault::Unsupported("a list of some reasons only"));
+        if scope.only_users && scope.only_authorities {
+            return Err(broken);
         }
-        if point.only_contains_attribute_certs {
-            return Err(CrlFault::Unsupported("a list of attribute certificates"));
-        }
-        if point.only_contains_user_certs && point.only_contains_ca_certs {
-            return Err(CrlFault::Malformed("issuing distribution point"));
-        }
-        Ok(Self {
-            only_users: point.only_contains_user_certs,
-            only_authorities: point.only_contains_ca_certs,
-            point: point.distribution_point.as_ref().map(|point| point_urls(point).into()),
-        })
+        Ok(scope)
     }
 
     /// Whether a certificate of the list's issuer is one that it speaks about.
@@ -269,4 +272,23 @@ impl Scope {
             .as_ref()
             .is_none_or(|urls| urls.iter().any(|url| certificate.crl_urls().contains(url)))
     }
+}
+
+/// The URIs of a DistributionPointName; none for a name relative to the issuer.
+fn point_name(content: &[u8]) -> Option<Box<[Box<str>]>> {
+    let mut rest = content;
+    let name = der::take(&mut rest).filter(|_| rest.is_empty())?;
+    let mut names = match name.tag {
+        0xa0 => name.content,
+        0xa1 => &[],
+        _ => return None,
+    };
+    let mut urls = Vec::new();
+    while !names.is_empty() {
+        let name = der::take(&mut names)?;
+        if name.tag == 0x86 {
+            urls.push(std::str::from_utf8(name.content).ok()?.into());
+        }
+    }
+    Some(urls.into())
 }

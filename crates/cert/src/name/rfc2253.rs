@@ -65,7 +65,7 @@ fn push_value(text: &mut String, attribute: &Attribute<'_>) {
                 text.push('\\');
                 text.push(char::from(octet));
             }
-            b'#' if first => text.push_str("\\#"),
+            b'#' if first && !last => text.push_str("\\#"),
             b' ' if first || last => text.push_str("\\ "),
             b' '..=b'~' => text.push(char::from(octet)),
             _ => write!(text, "\\{octet:02X}").expect("a String takes all"),
