@@ -17,6 +17,7 @@ from peers import Origin
 RECIPES = os.path.join(ROOT, "docs", "recipes")
 LANGUAGES = ["rust", "node", "python", "go"]
 HEADER = "Cf-Access-Jwt-Assertion"
+AS_CALLED = dict(os.environ)  # before the tests name a private CA in it, which knows no registry of modules
 
 
 def command(language, workspace):
@@ -45,7 +46,7 @@ def go_workspace():
     here = os.path.join(ROOT, "e2e", "clients", "go")
     for file in [f"{here}/go.mod", f"{here}/go.sum", f"{RECIPES}/verify.go"]:
         shutil.copy(file, workspace.name)
-    subprocess.run(["go", "build", "-o", "verify", "."], cwd=workspace.name, check=True)
+    subprocess.run(["go", "build", "-o", "verify", "."], cwd=workspace.name, env=AS_CALLED, check=True)
     return workspace
 
 
