@@ -33,8 +33,8 @@ export function freePort() {
 }
 
 export class Gateway {
-  /** Starts narthexd. `origins` maps hostnames to services; `smtp` is the port of a mail sink. */
-  static async start({ origins, smtp, extra = '' }) {
+  /** Starts narthexd. `origins` maps hostnames to services; `smtp` is the port of a mail sink; `zones` besides localhost. */
+  static async start({ origins, smtp, zones = [], extra = '' }) {
     const gateway = new Gateway()
     gateway.port = await freePort()
     gateway.dir = fs.mkdtempSync(path.join(os.tmpdir(), 'narthex-story-'))
@@ -55,8 +55,7 @@ domain = "team.localhost:${gateway.port}"
 [admin]
 host = "admin.localhost:${gateway.port}"
 token = { file = "${path.join(gateway.dir, 'token')}" }
-[[zone]]
-name = "localhost"
+${['localhost', ...zones].map((name) => `[[zone]]\nname = "${name}"`).join('\n')}
 ${smtp ? `[mail]\nfrom = "Acme login <no-reply@acme.test>"\nsmtp = "smtp://127.0.0.1:${smtp}"` : ''}
 ${extra}
 ${ingress.join('\n')}`,

@@ -9,15 +9,25 @@ function listen(server) {
   return new Promise((resolve) => server.listen(0, '127.0.0.1', () => resolve(server.address().port)))
 }
 
-/** An application that remembers every request and answers with what it saw. */
+/**
+ * An application that remembers every request and answers with what it saw. Below `/data` it is the kind that pages of
+ * other sites fetch from: JSON, with the CORS fields that let them.
+ */
 export class Origin {
   static async start() {
     const origin = new Origin()
     origin.requests = []
     origin.server = http.createServer((request, response) => {
-      origin.requests.push({ method: request.method, url: request.url, headers: request.headers })
-      response.setHeader('content-type', 'text/html')
-      response.end(`<!doctype html><title>Application</title><h1>Hello from ${request.headers.host}</h1><p id=url>${request.url}</p>`)
+      const { method, url, headers } = request
+      const parts = []
+      request.on('data', (part) => parts.push(part))
+      request.on('end', () => {
+        origin.requests.push({ method, url, headers, body: Buffer.concat(parts).toString() })
+        if (/\/data\b/.test(url)) return data(request, response)
+        response.setHeader('content-type', 'text/html')
+        response.end(`<!doctype html><title>Application</title><link rel=icon href="data:,">
+          <h1>Hello from ${headers.host}</h1><p id=url>${url}</p>`)
+      })
     })
     origin.port = await listen(origin.server)
     origin.service = `http://127.0.0.1:${origin.port}`
@@ -34,9 +44,27 @@ export class Origin {
   }
 }
 
-/** `oidc-provider`, a certified OpenID provider, with its own development login page. */
+function data(request, response) {
+  const { origin, host, 'access-control-request-headers': asked } = request.headers
+  if (origin) {
+    response.setHeader('access-control-allow-origin', origin)
+    response.setHeader('access-control-allow-credentials', 'true')
+    response.setHeader('vary', 'origin')
+  }
+  if (request.method === 'OPTIONS') {
+    if (asked) response.setHeader('access-control-allow-headers', asked)
+    return response.writeHead(204).end()
+  }
+  response.setHeader('content-type', 'application/json')
+  response.end(JSON.stringify({ from: host, who: request.headers['cf-access-authenticated-user-email'] }))
+}
+
+/**
+ * `oidc-provider`, a certified OpenID provider, with its own development login page. With `knows` it asks nothing: its
+ * session with that person has begun long ago.
+ */
 export class IdentityProvider {
-  static async start({ redirectUri, people }) {
+  static async start({ redirectUri, people, knows }) {
     const idp = new IdentityProvider()
     idp.server = http.createServer((request, response) => idp.callback(request, response))
     idp.port = await listen(idp.server)
@@ -49,13 +77,19 @@ export class IdentityProvider {
       claims: { openid: ['sub'], email: ['email', 'email_verified'], profile: ['name'], groups: ['groups'] },
       scopes: ['openid', 'email', 'profile', 'groups'],
       pkce: { required: () => true },
+      features: { devInteractions: { enabled: !knows } },
+      interactions: { url: (context, { uid }) => `/interaction/${uid}` },
       cookies: { keys: ['a key for a test'] },
       async findAccount(context, id) {
         const person = people[id]
         return person && { accountId: id, claims: async () => ({ sub: id, email_verified: true, ...person }) }
       },
     })
-    idp.callback = provider.callback()
+    const callback = provider.callback()
+    idp.callback = (request, response) => {
+      if (!knows || !request.url.startsWith('/interaction/')) return callback(request, response)
+      return agree(provider, knows, request, response).catch((error) => response.writeHead(500).end(String(error)))
+    }
     return idp
   }
 
@@ -86,6 +120,15 @@ export class IdentityProvider {
     this.server.closeAllConnections()
     this.server.close()
   }
+}
+
+/** Says yes to all that the provider would ask a person. */
+async function agree(provider, accountId, request, response) {
+  const { params } = await provider.interactionDetails(request, response)
+  const grant = new provider.Grant({ accountId, clientId: params.client_id })
+  grant.addOIDCScope(params.scope)
+  const result = { login: { accountId }, consent: { grantId: await grant.save() } }
+  await provider.interactionFinished(request, response, result)
 }
 
 /** An SMTP server that keeps what it is given. */
