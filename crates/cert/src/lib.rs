@@ -29,7 +29,7 @@ pub use authority::{Authority, AuthorityFault};
 pub use certificate::{Certificate, CertificateFault, MAX_CERTIFICATE_BYTES, Serial};
 pub use chain::{ChainFault, MAX_CHAIN_BYTES, MAX_CHAIN_CERTIFICATES, PresentedChain};
 pub use crl::{CrlFault, DeltaList, MAX_CRL_BYTES, RevocationList};
-pub use facts::{Facts, Field, UnknownField};
+pub use facts::Facts;
 pub use issuing::{Issued, IssuingCa, IssuingFault, MAX_VALIDITY_DAYS};
 pub use key::KeyKind;
 pub use name::Name;

@@ -1,8 +1,8 @@
 //! Names are written exactly as `openssl x509 -nameopt` writes them, whatever they hold.
 
 use crate::support::{Attribute, Forged, has_openssl, key, name, openssl};
-use narthex_cert::{Certificate, Facts, Field, PresentedChain, Trust};
-use narthex_model::UnixSeconds;
+use narthex_cert::{Certificate, Facts, PresentedChain, Trust};
+use narthex_model::{ClientAuthField as Field, UnixSeconds};
 use proptest::prelude::*;
 
 const UTF8: u8 = 0x0c;
@@ -99,7 +99,7 @@ proptest! {
             prop_assert!(verdict.outcome.is_err());
             let facts = Facts::of(&chain, &verdict);
             // What an origin gets to see is a header value.
-            for field in Field::ALL {
+            for &field in Field::ALL {
                 prop_assert!(facts.get(field).bytes().all(|octet| (b' '..=b'~').contains(&octet)));
             }
         }
