@@ -50,6 +50,12 @@ impl MasterKey {
         Self(LessSafeKey::new(key))
     }
 
+    /// Whether both are the same key. Neither shows its bytes: one opens what the other has sealed.
+    #[must_use]
+    pub fn is(&self, other: &Self) -> bool {
+        other.open(&self.seal(b"", "the same key"), "the same key").is_ok()
+    }
+
     /// Seals `plain` for `place` (table, row and column): a sealed value moved elsewhere does not open.
     #[must_use]
     pub fn seal(&self, plain: &[u8], place: &str) -> Vec<u8> {
@@ -107,5 +113,6 @@ mod tests {
         }
         assert!(key.open(&sealed[..5], "idp/1/client_secret").is_err(), "cut short");
         assert!(MasterKey::parse("abc").is_err());
+        assert!(key.is(&again) && again.is(&key) && !key.is(&MasterKey::generate().0));
     }
 }

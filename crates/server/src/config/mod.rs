@@ -155,6 +155,7 @@ impl Settings {
             ("[admin] token", secret(&self.bootstrap_token) == secret(&running.bootstrap_token)),
             ("[account] id", self.account_id == running.account_id),
             ("[store] url", self.store == running.store),
+            ("[store] master_key", same_key(&self.master_key, &running.master_key)),
             ("[mail]", self.mail.is_same(&running.mail)),
             ("[log] requests", self.log_requests == running.log_requests),
             ("[log] level", self.log_level == running.log_level),
@@ -162,5 +163,14 @@ impl Settings {
         .into_iter()
         .filter_map(|(key, same)| (!same).then_some(key))
         .collect()
+    }
+}
+
+/// Whether both files name the same key, or both leave it to the data directory.
+fn same_key(one: &Option<Arc<MasterKey>>, other: &Option<Arc<MasterKey>>) -> bool {
+    match (one, other) {
+        (Some(one), Some(other)) => one.is(other),
+        (None, None) => true,
+        (Some(_), None) | (None, Some(_)) => false,
     }
 }

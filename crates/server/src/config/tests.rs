@@ -358,12 +358,17 @@ fn a_mistake_is_named_with_its_line_and_what_was_expected() {
 #[test]
 fn what_needs_a_restart_is_told_from_what_does_not() {
     let place = Place::new();
+    place.write("another-master", &"0e".repeat(32));
+    place.write("copied-master", &format!("{}\n", "0f".repeat(32)));
     let running = place.read(FULL).unwrap();
     for (from, to, want) in [
         ("sqlite:narthex.db", "sqlite:other.db", &["[store] url"][..]),
         ("127.0.0.1:8080", "127.0.0.1:8081", &["[listen] http"]),
         ("cores = 3", "cores = 2", &["[listen] cores"]),
         ("hunter2@", "hunter3@", &["[mail]"]),
+        ("{ file = \"master\" }", "{ file = \"another-master\" }", &["[store] master_key"]),
+        ("master_key = { file = \"master\" }", "", &["[store] master_key"]),
+        ("{ file = \"master\" }", "{ file = \"copied-master\" }", &[]),
         ("name = \"acme\"", "name = \"Acme\"", &[]),
         ("hostname = \"wiki.example.com\"", "hostname = \"wiki2.example.com\"", &[]),
         ("[[zone]]\nname = \"example.com\"\n", "", &[]),
