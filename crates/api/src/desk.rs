@@ -71,6 +71,23 @@ impl Desk {
         self.standing.load_full()
     }
 
+    pub(crate) fn store(&self) -> &dyn Store {
+        &*self.store
+    }
+
+    pub(crate) fn live(&self) -> &Live {
+        &self.live
+    }
+
+    /// Writes an audit record for what changes no object of the configuration.
+    ///
+    /// # Errors
+    /// `Store` when it could not be kept.
+    pub(crate) async fn note_deed(&self, audit: &AdminRecord) -> Result<(), ApiError> {
+        let pen = self.pen.lock().await;
+        self.note(&pen, audit).await
+    }
+
     /// Makes one change. `edit` works on a copy and may run again when somebody else was quicker, so it must not
     /// have effects elsewhere; what it returns comes back once the change is durable and in force.
     ///

@@ -15,6 +15,7 @@ mod policy_form;
 pub(crate) mod revocations;
 pub(crate) mod service_tokens;
 pub(crate) mod tokens;
+pub(crate) mod user_sessions;
 pub(crate) mod users;
 pub(crate) mod zones;
 

@@ -9,7 +9,7 @@ use crate::error::ApiError;
 use crate::permission::{Area, Permission};
 use crate::resources::{
     accounts, app_policies, apps, groups, identity_providers, keys, logs, organizations, policies,
-    revocations, service_tokens, tokens, users, zones,
+    revocations, service_tokens, tokens, user_sessions, users, zones,
 };
 use http::Method;
 use narthex_model::Premises;
@@ -41,10 +41,6 @@ impl Route {
 
     const fn later(path: &'static str, what: &'static str) -> Self {
         Self { method: None, path, duty: Duty::NotBuilt(what) }
-    }
-
-    const fn later_on(method: Method, path: &'static str, what: &'static str) -> Self {
-        Self { method: Some(method), path, duty: Duty::NotBuilt(what) }
     }
 
     /// The permission and the function.
@@ -89,6 +85,7 @@ static ROUTES: &[Route] = &[
     Route::on(POST,   "{S}/access/organizations", Write(Organization), run!(organizations::create)),
     Route::on(PUT,    "{S}/access/organizations", Write(Organization), run!(organizations::update)),
     Route::on(POST,   "{S}/access/organizations/revoke_user", Write(Users), run!(revocations::user)),
+    Route::on(POST,   "{A}/access/organizations/revoke_all", Write(Users), run!(revocations::everything)),
 
     Route::on(GET,    "{S}/access/identity_providers", Read(IdentityProviders), run!(identity_providers::list)),
     Route::on(POST,   "{S}/access/identity_providers", Write(IdentityProviders), run!(identity_providers::create)),
@@ -142,13 +139,14 @@ static ROUTES: &[Route] = &[
     Route::on(POST,   "{A}/access/keys/rotate", Write(Keys), run!(keys::rotate)),
 
     Route::on(GET,    "{A}/access/users", Read(Users), run!(users::list)),
-    Route::later_on(POST, "{A}/access/users", "users made ahead of their first login"),
-    Route::later_on(PUT, "{A}/access/users/{id}", "changes of users"),
+    Route::on(POST,   "{A}/access/users", Write(Users), run!(users::create)),
     Route::on(GET,    "{A}/access/users/{id}", Read(Users), run!(users::get)),
+    Route::on(PUT,    "{A}/access/users/{id}", Write(Users), run!(users::update)),
     Route::on(DELETE, "{A}/access/users/{id}", Write(Users), run!(users::delete)),
-    Route::on(GET,    "{A}/access/users/{id}/active_sessions", Read(Users), run!(users::sessions)),
-    Route::on(GET,    "{A}/access/users/{id}/active_sessions/{nonce}", Read(Users), run!(users::session)),
-    Route::on(GET,    "{A}/access/users/{id}/last_seen_identity", Read(Users), run!(users::last_identity)),
+    Route::on(GET,    "{A}/access/users/{id}/active_sessions", Read(Users), run!(user_sessions::list)),
+    Route::on(GET,    "{A}/access/users/{id}/active_sessions/{nonce}", Read(Users), run!(user_sessions::get)),
+    Route::on(DELETE, "{A}/access/users/{id}/active_sessions/{nonce}", Write(Users), run!(user_sessions::delete)),
+    Route::on(GET,    "{A}/access/users/{id}/last_seen_identity", Read(Users), run!(user_sessions::last_identity)),
     Route::on(GET,    "{A}/access/users/{id}/failed_logins", Read(Users), run!(users::failed_logins)),
     Route::later("{A}/access/seats", "seats"),
 

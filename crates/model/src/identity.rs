@@ -1,12 +1,14 @@
 //! Who logged in: the person, the session, and the object that get-identity answers (seed 003).
 
 use crate::{
-    AccountId, CertificateHolder, ClientId, CountryCode, EmailAddress, IdentityNonce, IdpId,
+    AccountId, AppId, CertificateHolder, ClientId, CountryCode, EmailAddress, IdentityNonce, IdpId,
     Timestamp, UnixSeconds, UserId,
 };
 use serde::{Deserialize, Serialize};
-use serde_json::{Map, Value};
+use serde_json::{Map, Value, json};
+use std::collections::BTreeSet;
 use std::net::IpAddr;
+use uuid::Uuid;
 
 /// The provider that vouched.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -81,6 +83,20 @@ pub struct Session {
     pub expires_at: UnixSeconds,
     /// When tokens issued under it end at the latest; not before `expires_at`.
     pub tokens_until: UnixSeconds,
+    /// The applications that a token was issued for under it.
+    #[serde(default)]
+    pub apps: BTreeSet<AppId>,
+}
+
+impl Session {
+    /// The name of the session in `device_sessions`: a UUID made of the nonce (version 5, RFC 9562 §5.5).
+    ///
+    /// The contract names devices there and we know none. The nonce itself would tell every application the handles
+    /// of a person's other sessions.
+    #[must_use]
+    pub fn device(&self) -> Uuid {
+        Uuid::new_v5(&Uuid::NAMESPACE_OID, self.nonce.as_str().as_bytes())
+    }
 }
 
 /// A person known to the account.
@@ -103,9 +119,14 @@ pub struct User {
 }
 
 impl Identity {
-    /// get-identity's answer for a person, every field of seed 003 present (access-protocol §5.7).
+    /// get-identity's answer for a person, every field of seed 003 present (access-protocol §5.7). `sessions` are those
+    /// that the person has now, on any device.
     #[must_use]
-    pub fn to_json(&self) -> Value {
+    pub fn to_json<'a>(&self, sessions: impl IntoIterator<Item = &'a Session>) -> Value {
+        let device_sessions: Map<String, Value> = sessions
+            .into_iter()
+            .map(|s| (s.device().to_string(), json!({"last_authenticated": s.identity.iat.0})))
+            .collect();
         let mut object = blank(&self.account_id);
         object.extend([
             ("id".to_owned(), self.id.clone().into()),
@@ -120,6 +141,7 @@ impl Identity {
             ("groups".to_owned(), serde_json::to_value(&self.groups).unwrap_or_default()),
             ("oidc_fields".to_owned(), self.oidc_fields.clone().into()),
             ("custom".to_owned(), self.oidc_fields.clone().into()),
+            ("device_sessions".to_owned(), device_sessions.into()),
         ]);
         if let Some(holder) = &self.certificate {
             object.extend(certified(holder));
@@ -146,12 +168,12 @@ impl Identity {
         Value::Object(object)
     }
 
-    /// get-identity's answer for a service token: nobody logged in, and the token is named.
+    /// get-identity's answer for a service token: nobody logged in, and the token is named. `common_name` is that of a
+    /// client certificate (seed 003), so it stays empty; the token's own claim of that name holds the Client ID.
     #[must_use]
     pub fn of_service_token(account: &AccountId, token: &ClientId, iat: UnixSeconds) -> Value {
         let mut object = blank(account);
         object.extend([
-            ("common_name".to_owned(), token.as_str().into()),
             ("service_token_id".to_owned(), token.as_str().into()),
             ("service_token_status".to_owned(), true.into()),
             ("iat".to_owned(), iat.0.into()),
@@ -171,7 +193,7 @@ fn certified(holder: &CertificateHolder) -> [(String, Value); 3] {
 
 /// Every field of the object, saying that nothing is known.
 fn blank(account: &AccountId) -> Map<String, Value> {
-    let object = serde_json::json!({
+    let object = json!({
         "id": "", "name": "", "email": "", "amr": [], "idp": {"id": "", "type": ""}, "geo": {"country": null},
         "user_uuid": "", "account_id": account.as_str(), "iat": 0, "ip": "", "auth_status": "NONE",
         "common_name": "", "service_token_id": "", "service_token_status": false, "is_warp": false,
@@ -185,5 +207,32 @@ fn blank(account: &AccountId) -> Map<String, Value> {
         Value::Null | Value::Bool(_) | Value::Number(_) | Value::String(_) | Value::Array(_) => {
             Map::new()
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_session_has_one_device_name_that_is_not_its_nonce() {
+        let session = |nonce: &str| -> Session {
+            serde_json::from_value(json!({
+                "nonce": nonce, "expires_at": 10, "tokens_until": 10,
+                "identity": {
+                    "id": "1", "email": "a@b.com", "idp": {"id": UserId::random(), "type": "oidc"},
+                    "geo": {"country": null}, "user_uuid": UserId::random(),
+                    "account_id": "0123456789abcdef0123456789abcdef", "iat": 1, "ip": "192.0.2.1",
+                },
+            }))
+            .unwrap()
+        };
+        let (one, other) = (session("6ei69kawdKzMIAPF"), session("6ei69kawdKzMIAPG"));
+        assert_eq!(one.device(), session("6ei69kawdKzMIAPF").device(), "the same each time");
+        assert_ne!(one.device(), other.device());
+        let told = one.identity.to_json([&one, &other]);
+        assert_eq!(told["device_sessions"].as_object().unwrap().len(), 2);
+        assert!(!told.to_string().contains(one.nonce.as_str()), "{told}");
+        assert!(one.apps.is_empty(), "sessions from before this list was kept are read");
     }
 }

@@ -55,7 +55,9 @@ pub use identity_provider::{
     IdentityProvider, IdentityUpdate, IdpConfig, InvalidIdpConfig, OidcConfig, ScimConfig,
 };
 pub use ingress::{IngressRule, InvalidService, OriginRequest, OriginService};
-pub use organization::{KeyRotation, LoginDesign, Organization};
+pub use organization::{
+    InactivityAction, KeyRotation, LoginDesign, Organization, ServiceTokenInactivity,
+};
 pub use path::{CanonicalPath, InvalidPath};
 pub use policy::{Decision, Policy};
 pub use premises::{Account, Premises, Zone};

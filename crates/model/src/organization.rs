@@ -37,6 +37,27 @@ impl Default for KeyRotation {
     }
 }
 
+/// What happens to a service token that nobody uses.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum InactivityAction {
+    /// It is switched off; it can be switched on again.
+    Disable,
+    /// It is deleted.
+    Delete,
+}
+
+/// What happens to service tokens that nobody uses (access-protocol §8.1).
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ServiceTokenInactivity {
+    /// Whether anything happens.
+    pub enabled: bool,
+    /// Days without use after which a token that no policy names counts as unused; 30 to 365.
+    pub inactivity_threshold_days: u16,
+    /// What happens then.
+    pub action: InactivityAction,
+}
+
 /// The team and its settings.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[expect(clippy::struct_excessive_bools, reason = "these are the switches of the contract")]
@@ -62,6 +83,9 @@ pub struct Organization {
     /// Service-token requests get 401 and 403, never a redirect or a cookie (access-protocol §8.4).
     #[serde(default = "on")]
     pub strict_service_token_auth: bool,
+    /// What happens to service tokens that nobody uses; `None`: nothing.
+    #[serde(default)]
+    pub service_token_inactivity: Option<ServiceTokenInactivity>,
     /// How the login pages look.
     #[serde(default)]
     pub login_design: LoginDesign,
@@ -93,6 +117,7 @@ impl Organization {
             deny_unmatched_requests: on(),
             deny_unmatched_requests_exempted_zone_names: Vec::new(),
             strict_service_token_auth: on(),
+            service_token_inactivity: None,
             login_design: LoginDesign::default(),
             is_ui_read_only: false,
             keys: KeyRotation::default(),

@@ -17,6 +17,7 @@ use narthex_model::{
 };
 use narthex_policy::{Outcome, Person, Reason, Refusal};
 use narthex_snapshot::Snapshot;
+use std::collections::BTreeSet;
 use url::Url;
 
 impl Portal {
@@ -75,6 +76,7 @@ impl Portal {
             identity,
             expires_at,
             tokens_until: expires_at.max(ask.now.plus(life)),
+            apps: BTreeSet::new(),
         };
         let cookie = self.begin_session(ask, snapshot, &session, journey.url()).await?;
         let onwards = self.hand_off(ask, snapshot, journey, &session.nonce, life).await?;

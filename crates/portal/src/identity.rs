@@ -5,7 +5,7 @@ use crate::ask::Ask;
 use crate::pages::{Response, json};
 use crate::trouble::Trouble;
 use http::StatusCode;
-use narthex_model::{Identity, IdentityNonce};
+use narthex_model::{Identity, IdentityNonce, Session};
 use narthex_snapshot::Snapshot;
 use narthex_token::{AppToken, MachineToken, TokenError, cookie};
 use serde_json::{Value, json};
@@ -68,12 +68,22 @@ impl Portal {
             }
             Err(error) => return Ok(Err(word(&error))),
         };
-        self.person(&nonce).await
+        self.person(ask, &nonce).await
     }
 
-    async fn person(&self, nonce: &IdentityNonce) -> Result<Result<Value, &'static str>, Trouble> {
-        let session = self.session(nonce).await?;
-        Ok(session.map(|session| session.identity.to_json()).ok_or("the session has ended"))
+    async fn person(
+        &self,
+        ask: &Ask<'_>,
+        nonce: &IdentityNonce,
+    ) -> Result<Result<Value, &'static str>, Trouble> {
+        let Some(session) = self.session(nonce).await? else {
+            return Ok(Err("the session has ended"));
+        };
+        // Applications ask here while a store is away; they then learn of this one session.
+        let all = self.store.sessions_of(session.identity.user_uuid, ask.now).await;
+        let all = all.unwrap_or_else(|_| vec![Session::clone(&session)]);
+        let live = all.iter().filter(|one| !self.live.revocations.refuses_session(one));
+        Ok(Ok(session.identity.to_json(live)))
     }
 
     fn machine(

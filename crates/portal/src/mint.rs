@@ -63,9 +63,7 @@ impl Portal {
         if exp <= ask.now || self.live.revocations.refuses_person(&as_old) {
             return Ok(None);
         }
-        if exp > session.tokens_until {
-            self.keep_session(Session { tokens_until: exp, ..session.clone() }).await?;
-        }
+        self.note_token(session, app.id(), exp).await?;
         let minted = snapshot.keys.mint_person(&token);
         if !minted.dropped.is_empty() {
             let (aud, dropped) = (&token.aud, minted.dropped.len());

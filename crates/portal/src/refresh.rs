@@ -14,6 +14,7 @@ use http::StatusCode;
 use narthex_idp::Assertion;
 use narthex_model::{IdentityNonce, IdentityProvider, IdpConfig, Session, Verdict};
 use narthex_snapshot::Snapshot;
+use std::collections::BTreeSet;
 
 const HERE: &str = "/cdn-cgi/access/refresh-identity";
 
@@ -70,7 +71,8 @@ impl Portal {
         identity.certificate = before.identity.certificate.clone();
         let expires_at = ask.now.plus(before.expires_at.since(before.identity.iat));
         let nonce = IdentityNonce::random();
-        let session = Session { nonce, identity, expires_at, tokens_until: expires_at };
+        let (tokens_until, apps) = (expires_at, BTreeSet::new());
+        let session = Session { nonce, identity, expires_at, tokens_until, apps };
         let again = format!("{}{HERE}", snapshot.premises.team.issuer());
         let cookie = self.begin_session(ask, snapshot, &session, again.clone()).await?;
         let reason = "logged in again to renew the identity";

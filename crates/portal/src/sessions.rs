@@ -3,7 +3,7 @@
 use crate::Portal;
 use crate::ask::Ask;
 use crate::trouble::Trouble;
-use narthex_model::{IdentityNonce, Organization, Session, UnixSeconds};
+use narthex_model::{AppId, IdentityNonce, Organization, Session, UnixSeconds};
 use narthex_snapshot::{App, LONGEST_TOKEN_SECONDS, Snapshot};
 use narthex_store::StoreError;
 use narthex_token::{OrgToken, cookie, set_cookie};
@@ -45,6 +45,24 @@ impl Portal {
         self.store.put_session(&session).await?;
         self.live.sessions.insert(session);
         Ok(())
+    }
+
+    /// Notes that an application's token which lives `until` is issued under the session: durable, so that the session
+    /// is known as long as its last token and an administrator sees where it leads.
+    pub(crate) async fn note_token(
+        &self,
+        session: &Session,
+        app: AppId,
+        until: UnixSeconds,
+    ) -> Result<(), StoreError> {
+        let sessions = &self.live.sessions;
+        if sessions.get(&session.nonce).is_none() {
+            sessions.insert(session.clone()); // another node began it
+        }
+        match sessions.note_token(&session.nonce, app, until) {
+            Some(noted) => self.store.put_session(&noted).await,
+            None => Ok(()),
+        }
     }
 
     /// Begins a session and returns the cookie that carries it; the one that this browser had before ends

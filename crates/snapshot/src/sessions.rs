@@ -1,6 +1,6 @@
 //! The login sessions in force, by nonce: what the data path knows of a person beyond the token.
 
-use narthex_model::{IdentityNonce, Session, UnixSeconds, UserId};
+use narthex_model::{AppId, IdentityNonce, Session, UnixSeconds, UserId};
 use std::sync::Arc;
 
 /// Every session in force on this node. A clone is another handle to the same table.
@@ -30,6 +30,30 @@ impl Sessions {
     /// Removes a session and returns it.
     pub fn remove(&self, nonce: &IdentityNonce) -> Option<Arc<Session>> {
         self.by_nonce.pin().remove(nonce).cloned()
+    }
+
+    /// Notes that a token for `app` which lives `until` is issued under a session. Returns the session if that is news,
+    /// for the store; of several notes at the same time none is lost.
+    #[must_use]
+    pub fn note_token(
+        &self,
+        nonce: &IdentityNonce,
+        app: AppId,
+        until: UnixSeconds,
+    ) -> Option<Arc<Session>> {
+        let table = self.by_nonce.pin();
+        let known =
+            |session: &Session| session.apps.contains(&app) && until <= session.tokens_until;
+        if table.get(nonce).is_none_or(|session| known(session)) {
+            return None;
+        }
+        let noted = table.update(nonce.clone(), |session| {
+            let mut session = Session::clone(session);
+            session.apps.insert(app);
+            session.tokens_until = session.tokens_until.max(until);
+            Arc::new(session)
+        });
+        noted.cloned()
     }
 
     /// The sessions of one person. Looks at every session: for the control side.
@@ -89,6 +113,29 @@ mod tests {
             assert_eq!(other_handle.len(), left, "{now}");
         }
         assert!(other_handle.is_empty());
+    }
+
+    #[test]
+    fn tokens_are_noted_once_and_never_make_a_session_shorter() {
+        let sessions = Sessions::new();
+        let one = session("a", ALICE, 100);
+        sessions.insert(one.clone());
+        let (wiki, shop) = (AppId::random(), AppId::random());
+        let note = |app, until| {
+            let noted = sessions.note_token(&one.nonce, app, UnixSeconds(until));
+            noted.map(|session| (session.apps.len(), session.tokens_until.0))
+        };
+        for (name, app, until, want) in [
+            ("the first token of an application", wiki, 50, Some((1, 100))),
+            ("another of it", wiki, 100, None),
+            ("one that lives longer", wiki, 101, Some((1, 101))),
+            ("another application's", shop, 60, Some((2, 101))),
+        ] {
+            assert_eq!(note(app, until), want, "{name}");
+        }
+        assert_eq!(sessions.get(&one.nonce).unwrap().apps.len(), 2);
+        let unknown = session("b", BOB, 100).nonce;
+        assert!(sessions.note_token(&unknown, wiki, UnixSeconds(1)).is_none());
     }
 
     #[test]

@@ -397,6 +397,27 @@ fn objects_of_the_account() {
             wrong("/session_duration"),
         ),
         (
+            "unused service tokens go",
+            organization(
+                json!({"service_token_inactivity": {"enabled": true, "inactivity_threshold_days": 30, "action": "delete"}}),
+            ),
+            None,
+        ),
+        (
+            "they go too soon",
+            organization(
+                json!({"service_token_inactivity": {"enabled": true, "inactivity_threshold_days": 29, "action": "delete"}}),
+            ),
+            wrong("/service_token_inactivity/inactivity_threshold_days"),
+        ),
+        (
+            "they go too late",
+            organization(
+                json!({"service_token_inactivity": {"enabled": true, "inactivity_threshold_days": 366, "action": "disable"}}),
+            ),
+            wrong("/service_token_inactivity/inactivity_threshold_days"),
+        ),
+        (
             "a colour",
             organization(
                 json!({"login_design": {"background_color": "#c5ed1b", "text_color": ""}}),

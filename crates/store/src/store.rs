@@ -6,11 +6,12 @@ use crate::{
 };
 use async_trait::async_trait;
 use narthex_model::{
-    AccessRecord, AccountId, ApiTokenId, CertificateAuthorityId, Configuration, CrlSource,
-    EmailAddress, Identity, IdentityNonce, Kid, Revision, Session, StoredCrl, TrafficCount,
-    UnixSeconds, User, UserId,
+    AccessRecord, AccountId, ApiTokenId, CertificateAuthorityId, ClientId, Configuration,
+    CrlSource, EmailAddress, Identity, IdentityNonce, Kid, Revision, Session, StoredCrl, Timestamp,
+    TrafficCount, UnixSeconds, User, UserId,
 };
 use serde_json::Value;
+use std::collections::BTreeMap;
 
 /// What [`Store::verify_audit`] found.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -91,13 +92,29 @@ pub trait Store: Send + Sync {
         now: UnixSeconds,
     ) -> Result<User, StoreError>;
 
+    /// Makes a user ahead of the first login, whom the login then finds; `None` when the address has one already.
+    async fn create_user(
+        &self,
+        email: &EmailAddress,
+        name: &str,
+        now: UnixSeconds,
+    ) -> Result<Option<User>, StoreError>;
+
+    /// Gives a user another name and answers the user; `None` when there is none.
+    async fn rename_user(
+        &self,
+        id: UserId,
+        name: &str,
+        now: UnixSeconds,
+    ) -> Result<Option<User>, StoreError>;
+
     /// Users that match.
     async fn users(&self, filter: &UserFilter) -> Result<Listing<User>, StoreError>;
 
     /// One user.
     async fn user(&self, id: UserId) -> Result<Option<User>, StoreError>;
 
-    /// The identity of the user's last session, kept after the session has ended.
+    /// The identity of the session of the user's that began last, kept after the session has ended.
     async fn last_identity(&self, id: UserId) -> Result<Option<Identity>, StoreError>;
 
     /// Forgets a user with all sessions and keeps a revocation of the id till `until`; whether the user was there.
@@ -125,6 +142,9 @@ pub trait Store: Send + Sync {
         nonce: &IdentityNonce,
         until: UnixSeconds,
     ) -> Result<(), StoreError>;
+
+    /// Ends every session, as [`Self::end_session`] ends one, and answers which they were.
+    async fn end_all_sessions(&self, until: UnixSeconds) -> Result<Vec<IdentityNonce>, StoreError>;
 
     /// Keeps a revocation; the later instants win over those already kept. Revoking a session or a user also
     /// removes the session, or those of the user's sessions that began at or before `at`.
@@ -192,8 +212,12 @@ pub trait Store: Send + Sync {
     /// Records that match.
     async fn records(&self, filter: &RecordFilter) -> Result<Vec<AccessRecord>, StoreError>;
 
-    /// Adds counts of admitted requests to those kept for the same key and hour.
+    /// Adds counts of admitted requests to those kept for the same key and hour, and notes when each service token
+    /// among the callers was let in last.
     async fn fold_traffic(&self, counts: &[TrafficCount]) -> Result<(), StoreError>;
+
+    /// When service tokens were let in last; those that never were are absent. Kept when the traffic is not.
+    async fn service_tokens_seen(&self) -> Result<BTreeMap<ClientId, Timestamp>, StoreError>;
 
     /// Traffic that matches, an entry per key and hour.
     async fn traffic(&self, filter: &TrafficFilter) -> Result<Vec<TrafficCount>, StoreError>;

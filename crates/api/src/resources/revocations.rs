@@ -5,7 +5,8 @@ use crate::call::Call;
 use crate::error::{ApiError, Kind};
 use crate::resources::found;
 use narthex_model::{
-    AccessRecord, Action, Application, ClientId, EmailAddress, User, UserId, Verdict,
+    AccessRecord, Action, Application, ClientId, EmailAddress, Session, UnixSeconds, User, UserId,
+    Verdict,
 };
 use narthex_snapshot::LONGEST_TOKEN_SECONDS;
 use narthex_store::{Revocation, Revoked, UserFilter};
@@ -41,21 +42,52 @@ pub(crate) async fn user(call: Call) -> Result<Answer, ApiError> {
         }
         (None, None) => return Err(fields.refuse("email", "email or user_uid is required")),
     };
-    end_all(&call, &user.ok_or(ApiError::Missing(Kind::User))?).await?;
+    end_all(&call, &user.ok_or(ApiError::Missing(Kind::User))?, call.now).await?;
     Ok(Answer::ok(Value::Bool(true)))
 }
 
-/// Ends every session and token of a person.
-pub(super) async fn end_all(call: &Call, user: &User) -> Result<(), ApiError> {
+/// `POST …/organizations/revoke_all`: everybody has to log in again, and every machine gets a new token. Ours: clients
+/// of the contract know how to revoke one thing at a time only.
+pub(crate) async fn everything(call: Call) -> Result<Answer, ApiError> {
+    let revocations = &call.parts.live.revocations;
+    for app in call.standing().configuration.apps.values() {
+        keep(&call, Revoked::App(app.aud.clone())).await?;
+        revocations.revoke_app(&app.aud, call.now);
+    }
+    let until = call.now.plus(LONGEST_TOKEN_SECONDS);
+    let ended = call.parts.store.end_all_sessions(until).await?;
+    for nonce in &ended {
+        revocations.end_session(nonce, until);
+    }
+    let what = format!("every session ({}) and every token was revoked", ended.len());
+    call.parts.store.append_records(&[record(&call, &what)]).await?;
+    Ok(Answer::ok(json!({"sessions": ended.len()})))
+}
+
+/// Ends every session of a person that began before `at`, and their tokens. Whoever logs in later is in at once.
+pub(super) async fn end_all(call: &Call, user: &User, at: UnixSeconds) -> Result<(), ApiError> {
     keep(call, Revoked::User(user.id)).await?;
     let until = call.now.plus(LONGEST_TOKEN_SECONDS);
-    for session in call.parts.live.revocations.revoke_user(user.id, call.now) {
+    for session in call.parts.live.revocations.revoke_user(user.id, at) {
         call.parts.store.end_session(&session.nonce, until).await?;
     }
     let record = AccessRecord {
         user: Some(user.id),
         user_email: Some(user.email.clone()),
         ..record(call, "every session of the person was revoked")
+    };
+    Ok(call.parts.store.append_records(&[record]).await?)
+}
+
+/// Ends one session of a person, and the tokens that were issued under it.
+pub(super) async fn end_one(call: &Call, user: &User, session: &Session) -> Result<(), ApiError> {
+    let until = call.now.plus(LONGEST_TOKEN_SECONDS);
+    call.parts.store.end_session(&session.nonce, until).await?;
+    call.parts.live.revocations.end_session(&session.nonce, until);
+    let record = AccessRecord {
+        user: Some(user.id),
+        user_email: Some(user.email.clone()),
+        ..record(call, "a session of the person was ended")
     };
     Ok(call.parts.store.append_records(&[record]).await?)
 }

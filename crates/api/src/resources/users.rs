@@ -1,10 +1,11 @@
-//! People who have logged in, their sessions, and logins that failed.
+//! People: those who have logged in and those who are expected. Their sessions: see `user_sessions`.
 
 use crate::answer::Answer;
 use crate::call::Call;
 use crate::error::{ApiError, Kind};
+use crate::fields::Fields;
 use crate::resources::revocations;
-use narthex_model::{Action, IdentityNonce, Session, UnixSeconds, User};
+use narthex_model::{Action, EmailAddress, User};
 use narthex_snapshot::LONGEST_TOKEN_SECONDS;
 use narthex_store::{EmailMatch, RecordFilter, UserFilter};
 use serde_json::{Map, Value, json};
@@ -12,21 +13,17 @@ use serde_json::{Map, Value, json};
 fn document(user: &User) -> Value {
     json!({
         "id": user.id, "uid": user.id, "seat_uid": user.id, "email": user.email, "name": user.name,
-        "access_seat": true, "gateway_seat": false, "active_device_count": 0,
+        "access_seat": user.last_successful_login.is_some(), "gateway_seat": false, "active_device_count": 0,
         "last_successful_login": user.last_successful_login,
         "created_at": user.created_at, "updated_at": user.updated_at,
     })
 }
 
 impl Call {
-    async fn user(&self) -> Result<User, ApiError> {
+    /// The user that the path names.
+    pub(super) async fn user(&self) -> Result<User, ApiError> {
         let id = self.id(0, Kind::User)?;
         self.parts.store.user(id).await?.ok_or(ApiError::Missing(Kind::User))
-    }
-
-    /// Whether the session is one that may still be used.
-    fn is_active(&self, session: &Session) -> bool {
-        self.now < session.expires_at && !self.parts.live.revocations.refuses_session(session)
     }
 }
 
@@ -48,45 +45,53 @@ pub(crate) async fn get(call: Call) -> Result<Answer, ApiError> {
     Ok(Answer::ok(document(&call.user().await?)))
 }
 
-/// Forgets the person and ends every session. Somebody who logs in with the same address is a new user.
-pub(crate) async fn delete(call: Call) -> Result<Answer, ApiError> {
-    let user = call.user().await?;
-    revocations::end_all(&call, &user).await?;
-    call.parts.store.delete_user(user.id, call.now.plus(LONGEST_TOKEN_SECONDS)).await?;
+/// A name for people, on one line; it may be empty, as that of somebody whose provider tells none.
+fn name(fields: &Fields) -> Result<Option<String>, ApiError> {
+    if fields.raw("name").and_then(Value::as_str) == Some("") {
+        return Ok(Some(String::new()));
+    }
+    fields.name()
+}
+
+/// Somebody who is expected: whoever logs in with the address is this user. It opens nothing; the policies do.
+pub(crate) async fn create(call: Call) -> Result<Answer, ApiError> {
+    let fields = call.fields()?;
+    let email: EmailAddress = fields.need("email")?;
+    let name = name(&fields)?.unwrap_or_default();
+    let made = call.parts.store.create_user(&email, &name, call.now).await?;
+    let user = made.ok_or_else(|| ApiError::Duplicate {
+        pointer: fields.pointer("email"),
+        application: false,
+        reason: format!("there is a user of {email} already"),
+    })?;
+    call.parts.desk.note_deed(&call.audit()).await?;
     Ok(Answer::ok(document(&user)))
 }
 
-pub(crate) async fn sessions(call: Call) -> Result<Answer, ApiError> {
+/// Another name. The address has to be sent and cannot change: tokens name the person by it.
+pub(crate) async fn update(call: Call) -> Result<Answer, ApiError> {
+    let fields = call.fields()?;
+    let email: EmailAddress = fields.need("email")?;
+    let name = name(&fields)?.ok_or_else(|| fields.refuse("name", "name is required"))?;
     let user = call.user().await?;
-    let sessions = call.parts.store.sessions_of(user.id, call.now).await?;
-    let active = sessions.iter().filter(|session| call.is_active(session));
-    let listed = active.map(|session| {
-        let UnixSeconds(iat) = session.identity.iat;
-        let UnixSeconds(end) = session.expires_at;
-        json!({
-            "name": session.nonce, "expiration": end,
-            "metadata": {"apps": {}, "expires": end, "iat": iat, "nonce": session.nonce, "ttl": end - iat},
-        })
-    });
-    Ok(Answer::ok(listed.collect()))
+    if email != user.email {
+        let reason = "the address of a user cannot change; make another user, and delete this one";
+        return Err(fields.refuse("email", reason));
+    }
+    let renamed = call.parts.store.rename_user(user.id, &name, call.now).await?;
+    call.parts.desk.note_deed(&call.audit()).await?;
+    Ok(Answer::ok(document(&renamed.ok_or(ApiError::Missing(Kind::User))?)))
 }
 
-pub(crate) async fn session(call: Call) -> Result<Answer, ApiError> {
+/// Forgets the person and ends every session, also one that is being begun at this moment. Somebody who logs in with
+/// the same address is a new user.
+pub(crate) async fn delete(call: Call) -> Result<Answer, ApiError> {
     let user = call.user().await?;
-    let nonce: IdentityNonce = call.id(1, Kind::Session)?;
-    let session = call.parts.store.session(&nonce).await?;
-    let session = session.filter(|session| session.identity.user_uuid == user.id);
-    let session = session.ok_or(ApiError::Missing(Kind::Session))?;
-    let mut document = session.identity.to_json();
-    document["isActive"] = call.is_active(&session).into();
-    Ok(Answer::ok(document))
-}
-
-/// `null` for a person who was never seen.
-pub(crate) async fn last_identity(call: Call) -> Result<Answer, ApiError> {
-    let user = call.user().await?;
-    let identity = call.parts.store.last_identity(user.id).await?;
-    Ok(Answer::ok(identity.map_or(Value::Null, |identity| identity.to_json())))
+    let until = call.now.plus(LONGEST_TOKEN_SECONDS);
+    call.parts.store.delete_user(user.id, until).await?;
+    revocations::end_all(&call, &user, until).await?;
+    call.parts.desk.note_deed(&call.audit()).await?;
+    Ok(Answer::ok(document(&user)))
 }
 
 pub(crate) async fn failed_logins(call: Call) -> Result<Answer, ApiError> {

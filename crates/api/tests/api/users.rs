@@ -3,10 +3,13 @@
 use crate::gateway::{ACCOUNT, Gateway, NOW, STAMP};
 use http::Method;
 use narthex_model::{
-    AccessRecord, Action, Geo, Identity, IdentityNonce, IdpId, IdpReference, RayId, Session, User,
-    Verdict,
+    AccessRecord, Action, AppId, AudTag, Geo, Identity, IdentityNonce, IdpId, IdpReference, RayId,
+    Session, User, Verdict,
 };
+use narthex_store::Revoked;
+use narthex_token::MachineToken;
 use serde_json::{Map, Value, json};
+use std::collections::BTreeSet;
 
 async fn person(gateway: &Gateway, email: &str) -> User {
     gateway
@@ -34,8 +37,13 @@ async fn login(gateway: &Gateway, user: &User) -> Session {
         certificate: None,
     };
     let end = gateway.clock.now().plus(86_400);
-    let session =
-        Session { nonce: IdentityNonce::random(), identity, expires_at: end, tokens_until: end };
+    let session = Session {
+        nonce: IdentityNonce::random(),
+        identity,
+        expires_at: end,
+        tokens_until: end,
+        apps: BTreeSet::new(),
+    };
     gateway.store.put_session(&session).await.unwrap();
     gateway.live.sessions.insert(session.clone());
     session
@@ -90,6 +98,74 @@ async fn users_are_listed_page_by_page() {
 }
 
 #[tokio::test]
+async fn somebody_can_be_expected() {
+    let gateway = Gateway::new().await;
+    let path = "{A}/access/users";
+    let made = gateway
+        .result(Method::POST, path, json!({"email": "Ann@Example.com", "name": "Ann"}), 200)
+        .await;
+    let id = made["id"].as_str().unwrap();
+    assert_eq!(
+        made,
+        json!({
+            "id": id, "uid": id, "seat_uid": id, "email": "ann@example.com", "name": "Ann", "access_seat": false,
+            "gateway_seat": false, "active_device_count": 0, "last_successful_login": null,
+            "created_at": STAMP, "updated_at": STAMP,
+        })
+    );
+    let one = format!("{path}/{id}");
+    assert_eq!(gateway.result(Method::GET, &one, "", 200).await, made);
+    let bare = gateway.result(Method::POST, path, json!({"email": "bob@example.com"}), 200).await;
+    assert_eq!(bare["name"], "");
+    for (body, status, pointer) in [
+        (json!({"email": "ANN@example.com", "name": "Other"}), 409, "/email"),
+        (json!({"name": "Nobody"}), 400, "/email"),
+        (json!({"email": "nobody"}), 400, "/email"),
+        (json!({"email": "c@example.com", "name": "two\nlines"}), 400, "/name"),
+        (json!({"email": "c@example.com", "name": 7}), 400, "/name"),
+    ] {
+        let got = gateway.refusal(Method::POST, path, &body).await;
+        assert_eq!((got.0, got.3.as_str()), (status, pointer), "{body}: {}", got.2);
+    }
+
+    gateway.clock.advance(10);
+    let body = json!({"email": "ann@example.com", "name": "Ann Lee"});
+    let renamed = gateway.result(Method::PUT, &one, &body, 200).await;
+    let updated = "2026-09-21T14:13:30Z";
+    assert_eq!((&renamed["name"], &renamed["updated_at"]), (&json!("Ann Lee"), &json!(updated)));
+    for (body, pointer) in [
+        (json!({"email": "other@example.com", "name": "Ann"}), "/email"),
+        (json!({"name": "Ann"}), "/email"),
+        (json!({"email": "ann@example.com"}), "/name"),
+    ] {
+        let got = gateway.refusal(Method::PUT, &one, &body).await;
+        assert_eq!((got.0, got.3.as_str()), (400, pointer), "{body}: {}", got.2);
+    }
+    let unknown = format!("{path}/7335d417-61da-459d-899c-0a01c76a2f94");
+    assert_eq!(gateway.refusal(Method::PUT, &unknown, &body).await.0, 404);
+    assert_eq!(gateway.result(Method::GET, &one, "", 200).await, renamed);
+
+    let login = person(&gateway, "ann@example.com").await;
+    assert_eq!(login.id.to_string(), id, "whoever logs in with the address is the same user");
+    let seen = gateway.result(Method::GET, &one, "", 200).await;
+    assert_eq!(
+        (&seen["access_seat"], &seen["last_successful_login"]),
+        (&json!(true), &json!(updated))
+    );
+    let (_, found) = gateway.get(&format!("{path}?search=LEE")).await;
+    assert_eq!(found["result_info"]["total_count"], 0, "the provider's name took its place");
+
+    let audit = gateway.store.recorded_changes(10, 0).await.unwrap();
+    let deeds: Vec<_> =
+        audit.items.iter().map(|item| item.record.summary["method"].clone()).collect();
+    assert_eq!(
+        deeds[..3],
+        [json!("PUT"), json!("POST"), json!("POST")],
+        "who made and changed them"
+    );
+}
+
+#[tokio::test]
 async fn sessions_are_seen_with_their_identity() {
     let gateway = Gateway::new().await;
     let (ann, bob) =
@@ -101,13 +177,22 @@ async fn sessions_are_seen_with_their_identity() {
     );
     let session = login(&gateway, &ann).await;
     let nonce = session.nonce.as_str();
-    let (iat, end) = (NOW.0, NOW.0 + 86_400);
+    let (iat, end) = (NOW.0, NOW.0 + 90_000);
+    let app = json!({"type": "self_hosted", "name": "Wiki", "domain": "wiki.example.com/docs"});
+    let app = gateway.result(Method::POST, "{A}/access/apps", app, 201).await;
+    let uid = app["id"].as_str().unwrap();
+    for (app, until) in [(uid.parse().unwrap(), NOW.plus(90_000)), (AppId::random(), NOW)] {
+        let noted = gateway.live.sessions.note_token(&session.nonce, app, until).unwrap();
+        gateway.store.put_session(&noted).await.unwrap();
+    }
+    let apps = json!({uid: {"hostname": "wiki.example.com/docs", "name": "Wiki", "type": "self_hosted", "uid": uid}});
     assert_eq!(
         gateway.result(Method::GET, &format!("{base}/active_sessions"), "", 200).await,
         json!([{"name": nonce, "expiration": end,
-                "metadata": {"apps": {}, "expires": end, "iat": iat, "nonce": nonce, "ttl": 86_400}}])
+                "metadata": {"apps": apps, "expires": end, "iat": iat, "nonce": nonce, "ttl": 90_000}}]),
+        "as long as its last token, with the applications that still exist"
     );
-    let mut identity = session.identity.to_json();
+    let mut identity = session.identity.to_json([&session]);
     assert_eq!(
         gateway.result(Method::GET, &format!("{base}/last_seen_identity"), "", 200).await,
         identity
@@ -118,6 +203,12 @@ async fn sessions_are_seen_with_their_identity() {
     let others = format!("{{A}}/access/users/{}/active_sessions/{nonce}", bob.id);
     assert_eq!(gateway.refusal(Method::GET, &others, "").await.0, 404, "not bob's");
     gateway.clock.advance(86_400);
+    assert_eq!(
+        gateway.result(Method::GET, &one, "", 200).await["isActive"],
+        true,
+        "a token of it is good for ten minutes more"
+    );
+    gateway.clock.advance(3_600);
     assert_eq!(
         gateway.result(Method::GET, &format!("{base}/active_sessions"), "", 200).await,
         json!([])
@@ -164,6 +255,71 @@ async fn revoking_a_person_ends_every_session() {
 }
 
 #[tokio::test]
+async fn one_session_can_be_ended_and_the_others_stay() {
+    let gateway = Gateway::new().await;
+    let (ann, bob) =
+        (person(&gateway, "ann@example.com").await, person(&gateway, "bob@example.com").await);
+    let (lost, kept) = (login(&gateway, &ann).await, login(&gateway, &ann).await);
+    let at = |user: &User, nonce: &IdentityNonce| {
+        format!("{{A}}/access/users/{}/active_sessions/{nonce}", user.id)
+    };
+    let before = gateway.live.revocations.generation();
+    for path in [at(&bob, &lost.nonce), at(&ann, &IdentityNonce::random())] {
+        assert_eq!(gateway.refusal(Method::DELETE, &path, "").await.0, 404, "{path}");
+    }
+    assert_eq!(gateway.live.revocations.generation(), before, "nothing was ended");
+    let told = gateway.result(Method::GET, &at(&ann, &kept.nonce), "", 200).await;
+    assert_eq!(told["device_sessions"].as_object().unwrap().len(), 2);
+
+    let ended = gateway.result(Method::DELETE, &at(&ann, &lost.nonce), "", 200).await;
+    assert_eq!(ended, json!({"nonce": lost.nonce}));
+    let refused = |session: &Session| gateway.live.revocations.refuses_session(session);
+    assert_eq!([refused(&lost), refused(&kept)], [true, false]);
+    assert!(gateway.store.session(&lost.nonce).await.unwrap().is_none(), "durable");
+    assert_eq!(gateway.refusal(Method::GET, &at(&ann, &lost.nonce), "").await.0, 404);
+    let told = gateway.result(Method::GET, &at(&ann, &kept.nonce), "", 200).await;
+    let device = kept.device().to_string();
+    assert_eq!(told["device_sessions"], json!({device: {"last_authenticated": NOW.0}}));
+    let log = gateway.get("{A}/access/logs/access_requests").await.1["result"].take();
+    assert_eq!(
+        (&log[0]["action"], &log[0]["user_email"]),
+        (&json!("revoke"), &json!("ann@example.com"))
+    );
+}
+
+#[tokio::test]
+async fn everything_can_be_revoked_at_once() {
+    let gateway = Gateway::new().await;
+    let app = json!({"type": "self_hosted", "name": "Wiki", "domain": "wiki.example.com"});
+    let app = gateway.result(Method::POST, "{A}/access/apps", app, 201).await;
+    let aud: AudTag = app["aud"].as_str().unwrap().parse().unwrap();
+    let (ann, bob) =
+        (person(&gateway, "ann@example.com").await, person(&gateway, "bob@example.com").await);
+    let sessions = [login(&gateway, &ann).await, login(&gateway, &bob).await];
+    let machine = |iat| MachineToken {
+        aud: aud.clone(),
+        common_name: "e367826f93b8d71185e03fe518aff3b4.access".to_owned(),
+        iat,
+        exp: iat.plus(60),
+    };
+    let revocations = &gateway.live.revocations;
+    assert!(!revocations.refuses_machine(&machine(NOW)));
+    let path = "{A}/access/organizations/revoke_all";
+    assert_eq!(gateway.result(Method::POST, path, "", 200).await, json!({"sessions": 2}));
+    for session in &sessions {
+        assert!(revocations.refuses_session(session));
+        assert!(gateway.store.session(&session.nonce).await.unwrap().is_none(), "durable");
+    }
+    assert!(revocations.refuses_machine(&machine(NOW)));
+    let kept = gateway.store.revocations(NOW).await.unwrap();
+    assert!(kept.iter().any(|revocation| revocation.what == Revoked::App(aud.clone())), "durable");
+    assert!(!revocations.refuses_session(&login(&gateway, &ann).await), "nobody is locked out");
+    assert!(!revocations.refuses_machine(&machine(revocations.issue_time(&aud, NOW))));
+    let log = gateway.get("{A}/access/logs/access_requests").await.1["result"].take();
+    assert_eq!((&log[0]["action"], log.as_array().unwrap().len()), (&json!("revoke"), 1));
+}
+
+#[tokio::test]
 async fn a_deleted_user_is_forgotten_and_logged_out() {
     let gateway = Gateway::new().await;
     let ann = person(&gateway, "ann@example.com").await;
@@ -172,6 +328,8 @@ async fn a_deleted_user_is_forgotten_and_logged_out() {
     assert_eq!(gateway.result(Method::DELETE, &path, "", 200).await, document(&ann));
     assert_eq!(gateway.refusal(Method::GET, &path, "").await.0, 404);
     assert!(gateway.live.revocations.refuses_session(&session));
+    let late = login(&gateway, &ann).await;
+    assert!(gateway.live.revocations.refuses_session(&late), "a login under way comes too late");
     assert_ne!(person(&gateway, "ann@example.com").await.id, ann.id, "who comes back is new");
 }
 

@@ -234,6 +234,7 @@ impl Town {
             },
             expires_at: NOW.plus(86_400),
             tokens_until: NOW.plus(86_400),
+            apps: Default::default(),
         });
         edit(&mut token);
         self.keys.mint(&token)

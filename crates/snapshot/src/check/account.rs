@@ -19,6 +19,15 @@ pub(super) fn organization(organization: &Organization, premises: &Premises) -> 
             format!("keys change every 21 to 365 days, not every {days}"),
         );
     }
+    let inactivity = organization.service_token_inactivity.as_ref();
+    if let Some(days) = inactivity.map(|inactivity| inactivity.inactivity_threshold_days)
+        && !(30..=365).contains(&days)
+    {
+        return invalid(
+            "/service_token_inactivity/inactivity_threshold_days",
+            format!("a service token counts as unused after 30 to 365 days, not after {days}"),
+        );
+    }
     for (at, name) in organization.deny_unmatched_requests_exempted_zone_names.iter().enumerate() {
         if !premises.zones.iter().any(|zone| zone.name.is(name)) {
             return invalid(

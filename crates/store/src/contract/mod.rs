@@ -34,17 +34,20 @@ pub async fn check(store: Arc<dyn Store>) -> Result<(), StoreError> {
     tokens::api_tokens_are_found_by_their_hash(it).await?;
     crls::lists_are_kept_as_long_as_their_authority(it).await?;
     people::an_address_keeps_its_id_until_it_is_deleted(it).await?;
+    people::a_user_made_ahead_is_found_by_the_login(it).await?;
     people::many_first_logins_make_one_user(&store).await?;
     people::users_are_found_by_what_people_type(it).await?;
     sessions::sessions_live_until_their_last_token(it).await?;
     sessions::an_ended_session_stays_ended(it).await?;
     sessions::revoking_a_user_ends_what_began_before(it).await?;
+    sessions::every_session_is_ended_at_once(it).await?;
     sessions::the_later_revocation_wins(it).await?;
     pendings::a_handle_opens_its_own_kind_until_it_expires(it).await?;
     pendings::of_sixteen_takers_one_wins(&store).await?;
     pendings::tries_are_counted_exactly(&store).await?;
     records::records_are_found_by_every_filter(it).await?;
     records::traffic_adds_up_by_the_hour(it).await?;
+    records::the_last_use_of_a_service_token_is_noted(it).await?;
     records::many_writers_make_one_chain(&store).await?;
     sessions::what_has_expired_is_forgotten(it).await
 }

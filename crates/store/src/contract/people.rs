@@ -23,6 +23,10 @@ pub(super) async fn an_address_keeps_its_id_until_it_is_deleted(
     let kept = session(first.id, NOW);
     store.put_session(&kept).await?;
     assert_eq!(store.last_identity(first.id).await?, Some(kept.identity.clone()));
+    let later = session(first.id, NOW.plus(30));
+    store.put_session(&later).await?;
+    store.put_session(&kept).await?;
+    assert_eq!(store.last_identity(first.id).await?, Some(later.identity), "of the last login");
     let until = NOW.plus(7_200);
     assert!(store.delete_user(first.id, until).await?);
     assert!(!store.delete_user(first.id, until).await?);
@@ -36,6 +40,33 @@ pub(super) async fn an_address_keeps_its_id_until_it_is_deleted(
 
     let back = store.user_for_login(&address, "Aoi", NOW.plus(30)).await?;
     assert_ne!(back.id, first.id, "whoever comes back is somebody new");
+    Ok(())
+}
+
+pub(super) async fn a_user_made_ahead_is_found_by_the_login(
+    store: &dyn Store,
+) -> Result<(), StoreError> {
+    let address = email("Yui@example.org");
+    let made = store.create_user(&address, "Yui", NOW).await?.expect("the address is new");
+    assert_eq!((made.email.as_str(), made.last_successful_login), ("yui@example.org", None));
+    assert_eq!((made.created_at, made.updated_at), (Timestamp(NOW), Timestamp(NOW)));
+    assert_eq!(store.user(made.id).await?, Some(made.clone()));
+    assert_eq!(store.create_user(&address, "Another", NOW.plus(1)).await?, None, "there is one");
+
+    let renamed = store.rename_user(made.id, "Yui T.", NOW.plus(2)).await?;
+    let updated_at = Timestamp(NOW.plus(2));
+    let want = User { name: "Yui T.".to_owned(), updated_at, ..made.clone() };
+    assert_eq!(renamed, Some(want.clone()));
+    assert_eq!(store.rename_user(made.id, "Yui T.", NOW.plus(3)).await?, Some(want.clone()));
+    assert_eq!(store.rename_user(UserId::random(), "Nobody", NOW).await?, None);
+
+    let login = store.user_for_login(&address, "", NOW.plus(4)).await?;
+    let last_successful_login = Some(Timestamp(NOW.plus(4)));
+    assert_eq!(login, User { last_successful_login, ..want }, "the same user");
+    assert!(store.delete_user(made.id, NOW.plus(5)).await?);
+    let again = store.create_user(&address, "Yui", NOW.plus(6)).await?.expect("it is free again");
+    assert_ne!(again.id, made.id);
+    assert!(store.delete_user(again.id, NOW.plus(7)).await?);
     Ok(())
 }
 

@@ -142,6 +142,32 @@ pub(super) async fn traffic_adds_up_by_the_hour(store: &dyn Store) -> Result<(),
     Ok(())
 }
 
+pub(super) async fn the_last_use_of_a_service_token_is_noted(
+    store: &dyn Store,
+) -> Result<(), StoreError> {
+    let (robot, other) = (ClientId::random(), ClientId::random());
+    let person = UserId::random().to_string();
+    let count = |caller: &str, last| TrafficCount {
+        key: TrafficKey {
+            app: AppId::random(),
+            caller: caller.to_owned(),
+            policy: None,
+            network: String::new(),
+            country: None,
+        },
+        requests: 1,
+        first: Timestamp(NOW),
+        last: Timestamp(NOW.plus(last)),
+    };
+    let robot_at = |last| count(robot.as_str(), last);
+    store.fold_traffic(&[robot_at(70), robot_at(60), count(&person, 80), count("", 90)]).await?;
+    store.fold_traffic(&[robot_at(50), count(other.as_str(), 10)]).await?;
+    let at = |last| Timestamp(NOW.plus(last));
+    let want = [(robot, at(70)), (other, at(10))].into_iter().collect();
+    assert_eq!(store.service_tokens_seen().await?, want, "the latest of each, and no person");
+    Ok(())
+}
+
 pub(super) async fn many_writers_make_one_chain(store: &Arc<dyn Store>) -> Result<(), StoreError> {
     let Intact::Yes(before) = store.verify_audit().await? else { panic!("broken") };
     let written = at_once(8, |n| {

@@ -3,7 +3,7 @@
 use super::NOW;
 use crate::AdminRecord;
 use narthex_model::{
-    AccessRecord, AccountId, Action, Application, CertificateAuthority, ClientCertificate,
+    AccessRecord, AccountId, Action, AppId, Application, CertificateAuthority, ClientCertificate,
     Configuration, EmailAddress, Geo, Group, HostnameSetting, Identity, IdentityNonce,
     IdentityProvider, IdpConfig, IdpId, IdpReference, ManagedTransforms, Organization, Policy,
     RayId, ScimConfig, Secret, SecretHash, ServiceToken, ServiceTokenId, Session, Timestamp,
@@ -161,7 +161,8 @@ pub(super) fn session(user: UserId, iat: UnixSeconds) -> Session {
         certificate: None,
     };
     let nonce = IdentityNonce::random();
-    Session { nonce, identity, expires_at: iat.plus(3_600), tokens_until: iat.plus(7_200) }
+    let (expires_at, tokens_until) = (iat.plus(3_600), iat.plus(7_200));
+    Session { nonce, identity, expires_at, tokens_until, apps: [AppId::random()].into() }
 }
 
 /// A login that was admitted.

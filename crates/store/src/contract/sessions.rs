@@ -60,6 +60,27 @@ pub(super) async fn revoking_a_user_ends_what_began_before(
     Ok(())
 }
 
+pub(super) async fn every_session_is_ended_at_once(store: &dyn Store) -> Result<(), StoreError> {
+    let [one, other] = [session(UserId::random(), NOW), session(UserId::random(), NOW)];
+    store.put_session(&one).await?;
+    store.put_session(&other).await?;
+    let (live, until) = (store.live_sessions(NOW).await?.len(), NOW.plus(9_000));
+    let ended = store.end_all_sessions(until).await?;
+    assert!(ended.len() >= live && ended.contains(&one.nonce) && ended.contains(&other.nonce));
+    assert_eq!(store.live_sessions(NOW).await?, []);
+    let kept = store.revocations(NOW).await?;
+    for nonce in [&one.nonce, &other.nonce] {
+        assert!(kept.contains(&Revocation::of_session(nonce.clone(), until)), "{nonce}");
+    }
+    store.put_session(&one).await?;
+    assert_eq!(store.session(&one.nonce).await?, None, "a refresh under way comes too late");
+    let new = session(one.identity.user_uuid, NOW);
+    store.put_session(&new).await?;
+    assert_eq!(store.live_sessions(NOW).await?, [new], "whoever logs in anew is in");
+    assert_eq!(store.end_all_sessions(until).await?.len(), 1);
+    Ok(())
+}
+
 pub(super) async fn the_later_revocation_wins(store: &dyn Store) -> Result<(), StoreError> {
     for what in [Revoked::App(AudTag::random()), Revoked::ServiceToken(ClientId::random())] {
         let revocation =

@@ -19,6 +19,7 @@ mod people;
 mod records;
 mod revocations;
 mod row;
+mod seen;
 mod sessions;
 mod traffic;
 mod trail;
@@ -30,11 +31,12 @@ use crate::{
 use async_trait::async_trait;
 use database::Database;
 use narthex_model::{
-    AccessRecord, AccountId, ApiTokenId, CertificateAuthorityId, Configuration, CrlSource,
-    EmailAddress, Identity, IdentityNonce, Kid, MasterKey, Revision, Session, StoredCrl,
-    TrafficCount, UnixSeconds, User, UserId,
+    AccessRecord, AccountId, ApiTokenId, CertificateAuthorityId, ClientId, Configuration,
+    CrlSource, EmailAddress, Identity, IdentityNonce, Kid, MasterKey, Revision, Session, StoredCrl,
+    Timestamp, TrafficCount, UnixSeconds, User, UserId,
 };
 use serde_json::Value;
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
 /// A data directory with its SQLite files.
@@ -118,6 +120,24 @@ impl Store for SqliteStore {
         people::for_login(&self.main, email, name, now).await
     }
 
+    async fn create_user(
+        &self,
+        email: &EmailAddress,
+        name: &str,
+        now: UnixSeconds,
+    ) -> Result<Option<User>, StoreError> {
+        people::create(&self.main, email, name, now).await
+    }
+
+    async fn rename_user(
+        &self,
+        id: UserId,
+        name: &str,
+        now: UnixSeconds,
+    ) -> Result<Option<User>, StoreError> {
+        people::rename(&self.main, id, name, now).await
+    }
+
     async fn users(&self, filter: &UserFilter) -> Result<Listing<User>, StoreError> {
         people::list(&self.main, filter).await
     }
@@ -160,6 +180,10 @@ impl Store for SqliteStore {
         until: UnixSeconds,
     ) -> Result<(), StoreError> {
         revocations::put(&self.main, &Revocation::of_session(nonce.clone(), until)).await
+    }
+
+    async fn end_all_sessions(&self, until: UnixSeconds) -> Result<Vec<IdentityNonce>, StoreError> {
+        sessions::end_all(&self.main, until).await
     }
 
     async fn put_revocation(&self, revocation: &Revocation) -> Result<(), StoreError> {
@@ -233,7 +257,12 @@ impl Store for SqliteStore {
     }
 
     async fn fold_traffic(&self, counts: &[TrafficCount]) -> Result<(), StoreError> {
+        seen::note(&self.main, counts).await?; // first: doing it twice does no harm
         traffic::fold(&self.records, counts).await
+    }
+
+    async fn service_tokens_seen(&self) -> Result<BTreeMap<ClientId, Timestamp>, StoreError> {
+        seen::all(&self.main).await
     }
 
     async fn traffic(&self, filter: &TrafficFilter) -> Result<Vec<TrafficCount>, StoreError> {

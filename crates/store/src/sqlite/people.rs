@@ -47,6 +47,48 @@ pub(super) async fn for_login(
     user(row)
 }
 
+pub(super) async fn create(
+    main: &Database,
+    email: &EmailAddress,
+    name: &str,
+    now: UnixSeconds,
+) -> Result<Option<User>, StoreError> {
+    let mut change = main.begin().await?;
+    let row: Option<Row> = sqlx::query_as(
+        "INSERT INTO person (id, email, name, created_at, updated_at) VALUES ($1, $2, $3, $4, $4)
+         ON CONFLICT (email) DO NOTHING
+         RETURNING id, email, name, created_at, updated_at, last_successful_login",
+    )
+    .bind(UserId::random().to_string())
+    .bind(email.as_str())
+    .bind(name)
+    .bind(now.0)
+    .fetch_optional(&mut *change)
+    .await?;
+    change.commit().await?;
+    row.map(user).transpose()
+}
+
+pub(super) async fn rename(
+    main: &Database,
+    id: UserId,
+    name: &str,
+    now: UnixSeconds,
+) -> Result<Option<User>, StoreError> {
+    let mut change = main.begin().await?;
+    let row: Option<Row> = sqlx::query_as(
+        "UPDATE person SET name = $1, updated_at = CASE WHEN name = $1 THEN updated_at ELSE $2 END WHERE id = $3
+         RETURNING id, email, name, created_at, updated_at, last_successful_login",
+    )
+    .bind(name)
+    .bind(now.0)
+    .bind(id.to_string())
+    .fetch_optional(&mut *change)
+    .await?;
+    change.commit().await?;
+    row.map(user).transpose()
+}
+
 pub(super) async fn get(main: &Database, id: UserId) -> Result<Option<User>, StoreError> {
     let row: Option<Row> = sqlx::query_as(
         "SELECT id, email, name, created_at, updated_at, last_successful_login FROM person WHERE id = $1",

@@ -1,7 +1,7 @@
 //! Login sessions, from login until their last token has expired.
 
 use super::database::Database;
-use super::row::{from_json, to_json};
+use super::row::{from_json, parse, to_json};
 use crate::{Revocation, Revoked, StoreError};
 use narthex_model::{IdentityNonce, Session, UnixSeconds, UserId};
 use sqlx::SqliteConnection;
@@ -26,6 +26,10 @@ pub(super) async fn put(main: &Database, session: &Session) -> Result<(), StoreE
     if revoked > 0 {
         return Ok(change.rollback().await?);
     }
+    let known: i64 = sqlx::query_scalar("SELECT count(*) FROM session WHERE nonce = $1")
+        .bind(session.nonce.as_str())
+        .fetch_one(&mut *change)
+        .await?;
     sqlx::query(
         "INSERT INTO session (nonce, person, begun_at, tokens_until, body) VALUES ($1, $2, $3, $4, $5)
          ON CONFLICT (nonce) DO UPDATE SET person = excluded.person, begun_at = excluded.begun_at,
@@ -38,11 +42,13 @@ pub(super) async fn put(main: &Database, session: &Session) -> Result<(), StoreE
     .bind(to_json(session))
     .execute(&mut *change)
     .await?;
-    sqlx::query("UPDATE person SET last_identity = $1 WHERE id = $2")
-        .bind(to_json(identity))
-        .bind(&person)
-        .execute(&mut *change)
-        .await?;
+    if known == 0 {
+        sqlx::query("UPDATE person SET last_identity = $1 WHERE id = $2")
+            .bind(to_json(identity))
+            .bind(&person)
+            .execute(&mut *change)
+            .await?;
+    }
     Ok(change.commit().await?)
 }
 
@@ -79,6 +85,25 @@ pub(super) async fn of(
     .fetch_all(main.readers())
     .await?;
     bodies.iter().map(|body| session(body)).collect()
+}
+
+pub(super) async fn end_all(
+    main: &Database,
+    until: UnixSeconds,
+) -> Result<Vec<IdentityNonce>, StoreError> {
+    let mut change = main.begin().await?;
+    sqlx::query(
+        "INSERT INTO revocation (kind, subject, valid_after, kept_until)
+         SELECT 'session', nonce, $1, $1 FROM session WHERE 1 = 1
+         ON CONFLICT (kind, subject) DO UPDATE SET kept_until = excluded.kept_until",
+    )
+    .bind(until.0)
+    .execute(&mut *change)
+    .await?;
+    let nonces: Vec<String> =
+        sqlx::query_scalar("DELETE FROM session RETURNING nonce").fetch_all(&mut *change).await?;
+    change.commit().await?;
+    nonces.iter().map(|nonce| parse("session.nonce", nonce)).collect()
 }
 
 /// Removes the sessions that `revocation` ends; part of the transaction that writes it.

@@ -1,0 +1,44 @@
+//! When service tokens were let in last.
+
+use super::database::Database;
+use super::row::{parse, timestamp};
+use crate::StoreError;
+use narthex_model::{ClientId, Timestamp, TrafficCount};
+use std::collections::BTreeMap;
+
+/// Takes the last use of each service token from the counts; the callers that are people have no Client ID.
+pub(super) async fn note(main: &Database, counts: &[TrafficCount]) -> Result<(), StoreError> {
+    let mut last = BTreeMap::<ClientId, i64>::new();
+    for count in counts {
+        let Ok(client) = count.key.caller.parse() else { continue };
+        let at = last.entry(client).or_insert(count.last.0.0);
+        *at = count.last.0.0.max(*at);
+    }
+    if last.is_empty() {
+        return Ok(());
+    }
+    let mut change = main.begin().await?;
+    for (client, at) in last {
+        sqlx::query(
+            "INSERT INTO service_token_seen (client_id, last_at) VALUES ($1, $2)
+             ON CONFLICT (client_id) DO UPDATE SET last_at = excluded.last_at
+             WHERE excluded.last_at > service_token_seen.last_at",
+        )
+        .bind(client.as_str())
+        .bind(at)
+        .execute(&mut *change)
+        .await?;
+    }
+    Ok(change.commit().await?)
+}
+
+pub(super) async fn all(main: &Database) -> Result<BTreeMap<ClientId, Timestamp>, StoreError> {
+    let rows: Vec<(String, i64)> =
+        sqlx::query_as("SELECT client_id, last_at FROM service_token_seen")
+            .fetch_all(main.readers())
+            .await?;
+    let seen = |(client, at): (String, i64)| {
+        Ok((parse("service_token_seen.client_id", &client)?, timestamp(at)))
+    };
+    rows.into_iter().map(seen).collect()
+}
