@@ -12,6 +12,7 @@ mod door;
 mod envelope;
 mod error;
 mod fields;
+mod inactivity;
 mod paging;
 mod parts;
 mod permission;

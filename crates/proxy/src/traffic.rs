@@ -15,7 +15,8 @@ use std::hash::{Hash, Hasher};
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 use std::rc::Rc;
 
-/// Keys counted apart on one core; what comes beyond is counted under one key of its application.
+/// Keys counted apart on one core; what comes beyond is counted under one key of its application, or one of each
+/// machine there.
 const MOST_KEYS: usize = 10_000;
 
 /// One count. Shared with the memos of connections, so that counting there is an addition.
@@ -148,7 +149,12 @@ impl Traffic {
         if counts.len() >= MOST_KEYS && !counts.contains_key(&key) {
             let network = network_of_all(network);
             let circumstances = Circumstances { app: app.id(), policy, network, country: None };
-            key = KeyRef { circumstances, caller: CallerRef::Nobody };
+            // Machines are few and keep their name: that one was used must never go unnoticed.
+            let caller = match caller {
+                CallerRef::Machine(client) => CallerRef::Machine(client),
+                CallerRef::Nobody | CallerRef::Person(_) => CallerRef::Nobody,
+            };
+            key = KeyRef { circumstances, caller };
         }
         if let Some(counter) = counts.get(&key) {
             return Rc::clone(counter);

@@ -1,4 +1,5 @@
-//! What happens on its own: keys rotate, traffic counts are folded, what has expired is forgotten.
+//! What happens on its own: keys rotate, traffic counts are folded, service tokens that nobody uses are retired, what
+//! has expired is forgotten.
 
 use crate::restarts::{Restarts, Work};
 use narthex_api::Desk;
@@ -53,6 +54,9 @@ impl Household {
         }
         if let Err(error) = self.desk.tick(now).await {
             tracing::error!(%error, "the signing keys could not be looked after");
+        }
+        if let Err(error) = self.desk.retire_unused_service_tokens(now).await {
+            tracing::warn!(%error, "unused service tokens could not be looked for");
         }
         self.live.forget_expired(now);
         if let Err(error) = self.store.forget_expired(now).await {

@@ -10,9 +10,8 @@ use serde_json::{Value, json};
 use std::sync::Arc;
 
 /// What is kept and echoed but changes nothing here.
-const KEPT: [&str; 6] = [
+const KEPT: [&str; 5] = [
     "custom_pages",
-    "service_token_inactivity",
     "ui_read_only_toggle_reason",
     "user_seat_expiration_inactive_time",
     "warp_auth_non_browser_401",
@@ -35,6 +34,7 @@ fn document(organization: &Organization) -> Value {
         "deny_unmatched_requests": organization.deny_unmatched_requests,
         "deny_unmatched_requests_exempted_zone_names": organization.deny_unmatched_requests_exempted_zone_names,
         "strict_service_token_auth": organization.strict_service_token_auth,
+        "service_token_inactivity": organization.service_token_inactivity,
         "is_ui_read_only": organization.is_ui_read_only,
         "allow_authenticate_via_warp": false, "mfa_config": null, "mfa_required_for_all_apps": false,
         "created_at": organization.created_at, "updated_at": organization.updated_at,
@@ -92,6 +92,9 @@ fn merged(old: &Organization, fields: &Fields) -> Result<Organization, ApiError>
     if fields.mentions("session_duration") {
         new.session_duration = fields.read("session_duration")?;
     }
+    if fields.mentions("service_token_inactivity") {
+        new.service_token_inactivity = fields.read("service_token_inactivity")?;
+    }
     if fields.mentions("login_design") {
         new.login_design = design(fields)?;
     }
@@ -124,12 +127,6 @@ fn harmless(fields: &Fields) -> Result<(), ApiError> {
         if member("custom_pages", page) {
             return Err(fields.refuse("custom_pages", "custom pages are not supported yet"));
         }
-    }
-    if member("service_token_inactivity", "enabled") {
-        return Err(fields.refuse(
-            "service_token_inactivity",
-            "switching off unused service tokens is not supported yet; leave it off",
-        ));
     }
     for (name, least) in
         [("user_seat_expiration_inactive_time", 730 * 3600), ("warp_auth_session_duration", 0)]

@@ -11,22 +11,27 @@ use narthex_model::{
 };
 use narthex_snapshot::FaultAt;
 use serde_json::{Value, json};
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
 /// The duration where the body names none.
 const YEAR: &str = "8760h";
 
-fn document(token: &ServiceToken) -> Value {
+/// When tokens were let in last: known a minute later, and never written while a request waits.
+type Seen = BTreeMap<ClientId, Timestamp>;
+
+fn document(token: &ServiceToken, seen: &Seen) -> Value {
     json!({
         "id": token.id, "name": token.name, "client_id": token.client_id, "duration": token.duration,
         "enabled": token.enabled, "expires_at": token.expires_at, "client_secret_version": token.client_secret_version,
         "previous_client_secret_expires_at": token.previous_secret.as_ref().map(|(_, until)| until),
+        "last_seen_at": seen.get(&token.client_id),
         "created_at": token.created_at, "updated_at": token.updated_at,
     })
 }
 
-fn with_secret(token: &ServiceToken, secret: &Secret) -> Value {
-    let mut document = document(token);
+fn with_secret(token: &ServiceToken, seen: &Seen, secret: &Secret) -> Value {
+    let mut document = document(token, seen);
     document["client_secret"] = secret.expose().into();
     document
 }
@@ -75,6 +80,10 @@ fn rotated(
 }
 
 impl Call {
+    async fn seen(&self) -> Result<Seen, ApiError> {
+        Ok(self.parts.store.service_tokens_seen().await?)
+    }
+
     fn service_token(&self, configuration: &Configuration) -> Result<Arc<ServiceToken>, ApiError> {
         let id = self.id(0, Kind::ServiceToken)?;
         let seen = |token: &ServiceToken| self.scope.sees(token.zone.as_ref());
@@ -110,11 +119,13 @@ pub(crate) async fn list(call: Call) -> Result<Answer, ApiError> {
         .filter(|token| search.is_none_or(|part| holds(&token.name, part)))
         .collect();
     tokens.sort_by_key(|token| (token.created_at, token.id));
-    Ok(Answer::page_of(page, tokens, |token| document(token)))
+    let seen = call.seen().await?;
+    Ok(Answer::page_of(page, tokens, |token| document(token, &seen)))
 }
 
 pub(crate) async fn get(call: Call) -> Result<Answer, ApiError> {
-    Ok(Answer::ok(document(&*call.service_token(&call.standing().configuration)?)))
+    let token = call.service_token(&call.standing().configuration)?;
+    Ok(Answer::ok(document(&token, &call.seen().await?)))
 }
 
 pub(crate) async fn create(call: Call) -> Result<Answer, ApiError> {
@@ -141,7 +152,7 @@ pub(crate) async fn create(call: Call) -> Result<Answer, ApiError> {
         Ok(())
     })
     .await?;
-    Ok(Answer::created(with_secret(&token, &secret)))
+    Ok(Answer::created(with_secret(&token, &Seen::new(), &secret)))
 }
 
 /// A merge: what the body does not mention stays. A higher `client_secret_version` rotates the secret.
@@ -185,7 +196,9 @@ pub(crate) async fn update(call: Call) -> Result<Answer, ApiError> {
     if (has_rotated && new.previous_secret.is_none()) || (old.enabled && !new.enabled) {
         revocations::service_token(&call, &new.client_id).await?;
     }
-    Ok(Answer::ok(if has_rotated { with_secret(&new, &secret) } else { document(&new) }))
+    let seen = call.seen().await.unwrap_or_default(); // the change is made, and a new secret is shown this once
+    let told = if has_rotated { with_secret(&new, &seen, &secret) } else { document(&new, &seen) };
+    Ok(Answer::ok(told))
 }
 
 /// 200 with the whole object, as clients expect of this resource. Tokens minted for it are revoked with it.
@@ -198,7 +211,7 @@ pub(crate) async fn delete(call: Call) -> Result<Answer, ApiError> {
         })
         .await?;
     revocations::service_token(&call, &token.client_id).await?;
-    Ok(Answer::ok(document(&token)))
+    Ok(Answer::ok(document(&token, &call.seen().await.unwrap_or_default())))
 }
 
 /// Extends the token's life by its duration, counted from now.
@@ -208,7 +221,7 @@ pub(crate) async fn refresh(call: Call) -> Result<Answer, ApiError> {
             Ok(ServiceToken { expires_at: end(call.stamp(), &old.duration), ..old.clone() })
         })
         .await?;
-    Ok(Answer::ok(document(&token)))
+    Ok(Answer::ok(document(&token, &call.seen().await.unwrap_or_default())))
 }
 
 /// A new secret. Without `previous_client_secret_expires_at` the old one, and what was minted for it, dies at once.
@@ -224,5 +237,6 @@ pub(crate) async fn rotate(call: Call) -> Result<Answer, ApiError> {
     if grace.is_none() {
         revocations::service_token(&call, &token.client_id).await?;
     }
-    Ok(Answer::ok(with_secret(&token, &secret)))
+    let seen = call.seen().await.unwrap_or_default();
+    Ok(Answer::ok(with_secret(&token, &seen, &secret)))
 }

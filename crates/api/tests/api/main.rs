@@ -7,6 +7,7 @@ mod desk;
 mod gateway;
 mod groups;
 mod identity_providers;
+mod inactivity;
 mod keys;
 mod logs;
 mod organizations;

@@ -97,7 +97,7 @@ async fn what_is_not_built_cannot_be_switched_on() {
     }
     let off = json!({"allow_authenticate_via_warp": false, "mfa_required_for_all_apps": false, "mfa_config": {},
                      "custom_pages": {"forbidden": "", "identity_denied": null},
-                     "service_token_inactivity": {"enabled": false, "action": "disable"}});
+                     "service_token_inactivity": {"enabled": false, "inactivity_threshold_days": 90, "action": "disable"}});
     let kept = gateway.result(Method::PUT, PATH, &off, 200).await;
     assert_eq!(kept["service_token_inactivity"], off["service_token_inactivity"], "off is echoed");
 }

@@ -2,6 +2,7 @@
 
 use crate::gateway::{Gateway, NOW, STAMP};
 use http::Method;
+use narthex_model::{AppId, Timestamp, TrafficCount, TrafficKey, UnixSeconds};
 use narthex_store::Revoked;
 use serde_json::{Value, json};
 
@@ -36,7 +37,7 @@ async fn the_secret_is_shown_once() {
     let want = json!({
         "id": id, "name": "CI", "client_id": client, "client_secret": secret, "client_secret_version": 1,
         "duration": "8760h", "enabled": true, "expires_at": "2027-09-21T14:13:20Z",
-        "previous_client_secret_expires_at": null, "created_at": STAMP, "updated_at": STAMP,
+        "previous_client_secret_expires_at": null, "last_seen_at": null, "created_at": STAMP, "updated_at": STAMP,
     });
     assert_eq!(made, want);
     assert!(admits(&gateway, &made, &made["client_secret"]));
@@ -173,4 +174,152 @@ async fn zones_keep_their_tokens_apart() {
         gateway.get("{A}/access/service_tokens?search=ZON&name=zoned").await.1["result_info"]["total_count"],
         1
     );
+}
+
+/// What happens to a token, one after the other.
+enum Step {
+    Later(i64),
+    Put(Value),
+    Rotate(Value),
+    Refresh,
+    Delete,
+}
+
+#[tokio::test]
+async fn a_secret_works_as_long_as_it_should() {
+    use Step::{Delete, Later, Put, Refresh, Rotate};
+    let hour = || json!({"name": "CI", "duration": "1h"});
+    let endless = || json!({"name": "CI", "duration": "forever"});
+    let in_a_minute = || json!({"previous_client_secret_expires_at": at(60)});
+    // The secrets that work at the end: the one it was made with, and the one of the last rotation.
+    for (name, made, steps, works) in [
+        ("fresh", hour(), vec![], [true, false]),
+        ("in its last second", hour(), vec![Later(3_599)], [true, false]),
+        ("expired", hour(), vec![Later(3_600)], [false, false]),
+        ("refreshed after it had expired", hour(), vec![Later(9_000), Refresh], [true, false]),
+        (
+            "a refresh counts from then",
+            hour(),
+            vec![Later(1_800), Refresh, Later(3_599)],
+            [true, false],
+        ),
+        ("and no longer", hour(), vec![Later(1_800), Refresh, Later(3_600)], [false, false]),
+        ("without an end", endless(), vec![Later(400 * 86_400)], [true, false]),
+        (
+            "made shorter",
+            endless(),
+            vec![Later(60), Put(json!({"duration": "30s"}))],
+            [false, false],
+        ),
+        ("made longer", hour(), vec![Put(json!({"duration": "3h"})), Later(10_000)], [true, false]),
+        (
+            "made endless",
+            hour(),
+            vec![Put(json!({"duration": "forever"})), Later(10_000)],
+            [true, false],
+        ),
+        ("switched off", hour(), vec![Put(json!({"enabled": false}))], [false, false]),
+        ("made off", json!({"name": "CI", "enabled": false}), vec![], [false, false]),
+        (
+            "off and on",
+            hour(),
+            vec![Put(json!({"enabled": false})), Put(json!({"enabled": true}))],
+            [true, false],
+        ),
+        ("rotated", hour(), vec![Rotate(json!({}))], [false, true]),
+        ("rotated twice", hour(), vec![Rotate(json!({})), Rotate(json!({}))], [false, true]),
+        ("rotated with a grace", hour(), vec![Rotate(in_a_minute()), Later(59)], [true, true]),
+        ("the grace is over", hour(), vec![Rotate(in_a_minute()), Later(60)], [false, true]),
+        (
+            "off in its grace",
+            hour(),
+            vec![Rotate(in_a_minute()), Put(json!({"enabled": false}))],
+            [false, false],
+        ),
+        (
+            "expired in its grace",
+            hour(),
+            vec![
+                Later(3_590),
+                Rotate(json!({"previous_client_secret_expires_at": at(7_200)})),
+                Later(10),
+            ],
+            [false, false],
+        ),
+        (
+            "a second rotation ends a grace",
+            hour(),
+            vec![Rotate(in_a_minute()), Rotate(json!({}))],
+            [false, true],
+        ),
+        (
+            "the grace is taken back",
+            hour(),
+            vec![Rotate(in_a_minute()), Put(json!({"previous_client_secret_expires_at": STAMP}))],
+            [false, true],
+        ),
+        (
+            "a raised version rotates",
+            hour(),
+            vec![Put(json!({"client_secret_version": 2}))],
+            [false, true],
+        ),
+        ("deleted", hour(), vec![Delete], [false, false]),
+    ] {
+        let gateway = Gateway::new().await;
+        let made = gateway.result(Method::POST, "{A}/access/service_tokens", made, 201).await;
+        let path = format!("{{A}}/access/service_tokens/{}", made["id"].as_str().unwrap());
+        let mut second = json!("there was no rotation");
+        for step in steps {
+            let told = match step {
+                Later(seconds) => {
+                    gateway.clock.advance(seconds);
+                    continue;
+                }
+                Put(body) => gateway.result(Method::PUT, &path, body, 200).await,
+                Rotate(body) => {
+                    gateway.result(Method::POST, &format!("{path}/rotate"), body, 200).await
+                }
+                Refresh => gateway.result(Method::POST, &format!("{path}/refresh"), "", 200).await,
+                Delete => gateway.result(Method::DELETE, &path, "", 200).await,
+            };
+            second = told.get("client_secret").cloned().unwrap_or(second);
+        }
+        let got = [&made["client_secret"], &second].map(|secret| admits(&gateway, &made, secret));
+        assert_eq!(got, works, "{name}");
+    }
+}
+
+/// RFC 3339 of an instant, so many seconds after [`NOW`].
+fn at(seconds: i64) -> String {
+    Timestamp(NOW.plus(seconds)).to_string()
+}
+
+#[tokio::test]
+async fn the_last_use_is_told() {
+    let gateway = Gateway::new().await;
+    let made =
+        gateway.result(Method::POST, "{A}/access/service_tokens", json!({"name": "CI"}), 201).await;
+    let path = format!("{{A}}/access/service_tokens/{}", made["id"].as_str().unwrap());
+    let seen = async || gateway.result(Method::GET, &path, "", 200).await["last_seen_at"].clone();
+    assert_eq!(seen().await, Value::Null);
+    let client = made["client_id"].as_str().unwrap();
+    gateway.store.fold_traffic(&[used(client, NOW.plus(5))]).await.unwrap();
+    assert_eq!(seen().await, "2026-09-21T14:13:25Z");
+    let list = gateway.get("{A}/access/service_tokens").await.1;
+    assert_eq!(list["result"][0]["last_seen_at"], "2026-09-21T14:13:25Z");
+    let rotated = gateway.result(Method::POST, &format!("{path}/rotate"), "", 200).await;
+    assert_eq!(rotated["last_seen_at"], "2026-09-21T14:13:25Z", "of the token, not of a secret");
+}
+
+/// What the data path counts when a service token is let in.
+pub(crate) fn used(client: &str, at: UnixSeconds) -> TrafficCount {
+    let key = TrafficKey {
+        app: AppId::random(),
+        caller: client.to_owned(),
+        policy: None,
+        network: "192.0.2.0/24".to_owned(),
+        country: None,
+    };
+    TrafficCount { key, requests: 3, first: Timestamp(NOW), last: Timestamp(at) }
 }
