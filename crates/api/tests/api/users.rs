@@ -300,6 +300,7 @@ async fn everything_can_be_revoked_at_once() {
         aud: aud.clone(),
         common_name: "e367826f93b8d71185e03fe518aff3b4.access".to_owned(),
         iat,
+        certificate: None,
         exp: iat.plus(60),
     };
     let revocations = &gateway.live.revocations;
