@@ -134,7 +134,7 @@ impl Desk {
     ) -> Result<(), ApiError> {
         let mut pen = self.pen.lock().await;
         let keys = ring(&pen.keys, &premises, now)?;
-        let materials = Materials { premises, keys, countries };
+        let materials = Materials { premises, keys, countries, ..pen.materials.clone() };
         self.put_in_force(&mut pen, materials).await
     }
 

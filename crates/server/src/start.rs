@@ -17,7 +17,7 @@ use narthex_model::{
 };
 use narthex_portal::{Parts, Portal};
 use narthex_proxy::{CertificateSource, LocalCa, Meters, ServerCertificate};
-use narthex_snapshot::{Live, Materials, Snapshot};
+use narthex_snapshot::{Live, Materials, RevocationLists, Snapshot};
 use narthex_store::{AdminRecord, Change, Revoked, SqliteStore, Store};
 use narthex_token::KeyRing;
 use serde_json::json;
@@ -130,10 +130,15 @@ pub async fn start(
     let rotation = configuration.organization.as_ref().map(|organization| organization.keys);
     let interval = rotation.unwrap_or_default().key_rotation_interval_days;
     let signing_keys = keys::open(&*store, interval, now).await?;
+    let (revocation_lists, unusable) = RevocationLists::read(&configuration, &store.crls().await?);
+    for list in unusable {
+        tracing::error!(authority.id = %list.authority, source = %list.source, "a kept revocation list cannot be used: {}", list.fault);
+    }
     let materials = Materials {
         keys: Arc::new(KeyRing::of(signing_keys.clone(), &premises.team, now)?),
         premises,
         countries: settings.countries.take(),
+        revocation_lists: Arc::new(revocation_lists),
     };
     let snapshot = Snapshot::compile(&materials, &configuration, revision)
         .map_err(StartError::Configuration)?;

@@ -1,6 +1,6 @@
 //! What is wrong with a configuration: the object, the place in it, and the remedy.
 
-use narthex_model::{AppId, GroupId, IdpId, PolicyId, ServiceTokenId};
+use narthex_model::{AppId, CertificateAuthorityId, GroupId, IdpId, PolicyId, ServiceTokenId};
 use std::fmt;
 
 /// Which object is at fault.
@@ -18,6 +18,10 @@ pub enum FaultAt {
     IdentityProvider(IdpId),
     /// A service token.
     ServiceToken(ServiceTokenId),
+    /// An authority of client certificates.
+    CertificateAuthority(CertificateAuthorityId),
+    /// The certificate settings of hostnames; the pointer begins with the hostname.
+    HostnameSettings,
     /// The configuration file.
     Premises,
 }
@@ -31,6 +35,8 @@ impl fmt::Display for FaultAt {
             Self::Group(id) => write!(f, "group {id}"),
             Self::IdentityProvider(id) => write!(f, "identity provider {id}"),
             Self::ServiceToken(id) => write!(f, "service token {id}"),
+            Self::CertificateAuthority(id) => write!(f, "certificate {id}"),
+            Self::HostnameSettings => f.write_str("certificate settings"),
             Self::Premises => f.write_str("configuration file"),
         }
     }

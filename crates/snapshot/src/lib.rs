@@ -5,6 +5,7 @@
 //! The data path reads [`Live`] and never the store.
 
 mod app;
+mod certificates;
 mod check;
 mod countries;
 mod fault;
@@ -12,15 +13,18 @@ mod ingress;
 mod live;
 mod places;
 mod policies;
+mod revocation_lists;
 mod revocations;
 mod sessions;
 mod snapshot;
 
 pub use app::App;
+pub use certificates::{CertificateRule, ManagedHeaders, RuleAuthority};
 pub use countries::{Countries, CountriesError};
 pub use fault::{Fault, FaultAt, FaultCode};
 pub use ingress::Origin;
 pub use live::Live;
+pub use revocation_lists::{RevocationLists, UnusableList};
 pub use revocations::{LONGEST_TOKEN_SECONDS, Revocations};
 pub use sessions::Sessions;
 pub use snapshot::{Materials, Snapshot};

@@ -1,9 +1,10 @@
 //! The compiled configuration.
 
+use crate::certificates::{CertificateRule, Certificates, ManagedHeaders};
 use crate::ingress::Origins;
 use crate::places::Places;
 use crate::policies::Policies;
-use crate::{App, Countries, Fault, FaultAt, Origin, check};
+use crate::{App, Countries, Fault, FaultAt, Origin, RevocationLists, check};
 use hashbrown::HashMap;
 use narthex_model::{
     AppId, AudTag, CanonicalPath, Configuration, CountryCode, Hostname, IdentityProvider, IdpId,
@@ -24,6 +25,8 @@ pub struct Materials {
     pub keys: Arc<KeyRing>,
     /// The country database, if there is one.
     pub countries: Option<Arc<Countries>>,
+    /// The revocation lists of certificate authorities.
+    pub revocation_lists: Arc<RevocationLists>,
 }
 
 /// One immutable view of the whole configuration.
@@ -42,6 +45,7 @@ pub struct Snapshot {
     apps_by_aud: HashMap<AudTag, Arc<App>>,
     places: Places,
     origins: Origins,
+    certificates: Certificates,
     /// The oldest first.
     identity_providers: Vec<Arc<IdentityProvider>>,
     service_tokens: BTreeMap<ServiceTokenId, Arc<ServiceToken>>,
@@ -80,7 +84,7 @@ impl Snapshot {
         configuration: &Configuration,
         revision: Revision,
     ) -> Result<Self, Fault> {
-        let Materials { premises, keys, countries } = materials;
+        let Materials { premises, keys, countries, revocation_lists } = materials;
         check::everything(premises, configuration)?;
         let organization = configuration.organization.clone().ok_or_else(|| {
             Fault::missing(
@@ -103,6 +107,7 @@ impl Snapshot {
             revision,
             organization,
             origins: Origins::compile(&premises.ingress)?,
+            certificates: Certificates::compile(premises, configuration, revocation_lists)?,
             premises: Arc::clone(premises),
             keys: Arc::clone(keys),
             countries: countries.clone(),
@@ -164,6 +169,23 @@ impl Snapshot {
     #[must_use]
     pub fn origin(&self, host: &Hostname, path: &CanonicalPath<'_>) -> Option<&Arc<Origin>> {
         self.origins.find(host, path)
+    }
+
+    /// What is asked and told about client certificates on `host`; `None` where none is asked for.
+    #[must_use]
+    pub fn certificate_rule(&self, host: &Hostname) -> Option<&Arc<CertificateRule>> {
+        self.certificates.rule(host)
+    }
+
+    /// Every hostname on which a client certificate is asked for, in no order.
+    pub fn certificate_rules(&self) -> impl Iterator<Item = (&Hostname, &Arc<CertificateRule>)> {
+        self.certificates.rules()
+    }
+
+    /// The managed headers of the zone of `host`, whether or not a certificate is asked for there.
+    #[must_use]
+    pub fn managed_headers(&self, host: &Hostname) -> ManagedHeaders {
+        self.certificates.managed_headers(&self.premises, host)
     }
 
     /// The service token with this Client ID, in force or not.

@@ -154,6 +154,8 @@ async fn write(
         | FaultAt::Group(_)
         | FaultAt::IdentityProvider(_)
         | FaultAt::ServiceToken(_)
+        | FaultAt::CertificateAuthority(_)
+        | FaultAt::HostnameSettings
         | FaultAt::Premises => pointer.to_owned(),
     };
     let outcome = call.parts.desk.change(&call.audit(), edit).await;

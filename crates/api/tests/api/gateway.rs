@@ -86,7 +86,12 @@ impl Gateway {
             .unwrap();
         let premises = Arc::new(premises());
         let ring = KeyRing::of(vec![Arc::clone(&key)], &premises.team, NOW).unwrap();
-        let materials = Materials { premises, keys: Arc::new(ring), countries: None };
+        let materials = Materials {
+            premises,
+            keys: Arc::new(ring),
+            countries: None,
+            revocation_lists: Arc::default(),
+        };
         let snapshot = Snapshot::compile(&materials, &configuration, revision).unwrap();
         let live = Arc::new(Live::new(snapshot));
         let standing = Standing { revision, configuration };

@@ -10,7 +10,8 @@ use std::str::FromStr;
 #[error("a serial number is 1 to 40 hexadecimal digits, with or without colons, not {0:?}")]
 pub struct InvalidSerial(String);
 
-/// The serial number of a certificate: upper-case hexadecimal digits without leading zeros; `0` for zero.
+/// The serial number of a certificate: pairs of upper-case hexadecimal digits without leading zero octets, as
+/// `openssl x509 -serial` prints them; `00` for zero.
 ///
 /// Negative numbers, which RFC 5280 forbids and old authorities made, are read as the bytes that stand in the
 /// certificate.
@@ -33,8 +34,15 @@ impl SerialNumber {
 
     fn canonical(digits: &str) -> Self {
         let significant = digits.trim_start_matches('0');
-        let significant = if significant.is_empty() { "0" } else { significant };
-        Self(significant.to_ascii_uppercase().into())
+        let odd = significant.is_empty() || !significant.len().is_multiple_of(2);
+        let zeros = if significant.is_empty() {
+            "00"
+        } else if odd {
+            "0"
+        } else {
+            ""
+        };
+        Self(format!("{zeros}{}", significant.to_ascii_uppercase()).into())
     }
 }
 
@@ -87,9 +95,10 @@ mod tests {
     fn all_spellings_of_a_number_are_one() {
         let of = |raw: &str| raw.parse::<SerialNumber>().map(String::from);
         for raw in ["0a1B", "A1B", "a:1b", "000A1b", "0A:1B"] {
-            assert_eq!(of(raw), Ok("A1B".to_owned()), "{raw}");
+            assert_eq!(of(raw), Ok("0A1B".to_owned()), "{raw}");
         }
-        assert_eq!(of("00"), Ok("0".to_owned()));
+        assert_eq!(of("0"), Ok("00".to_owned()));
+        assert_eq!(of("00ABCD"), Ok("ABCD".to_owned()));
         assert_eq!(SerialNumber::of_bytes(&[0x00, 0x0a, 0x1b]), "A1B".parse().unwrap());
         assert_eq!(SerialNumber::of_bytes(&[]), "0".parse().unwrap());
         for near_miss in ["", ":", "0x1b", "12 34", "-5", &"f".repeat(41), &"0".repeat(65)] {

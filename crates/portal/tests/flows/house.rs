@@ -71,6 +71,7 @@ impl House {
             premises: Arc::new(plan.premises),
             keys: Arc::new(KeyRing::of(vec![KEY.clone()], &team, NOW).unwrap()),
             countries: None,
+            revocation_lists: Arc::default(),
         };
         let snapshot = Snapshot::compile(&materials, &plan.configuration, Revision(1)).unwrap();
         let live = Arc::new(Live::new(snapshot));

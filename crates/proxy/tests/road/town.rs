@@ -114,7 +114,12 @@ impl Town {
             admin: Some("admin.example.com".parse().unwrap()),
             ingress: ingress.into(),
         });
-        let materials = Materials { premises, keys: Arc::clone(&keys), countries: None };
+        let materials = Materials {
+            premises,
+            keys: Arc::clone(&keys),
+            countries: None,
+            revocation_lists: Arc::default(),
+        };
         let configuration = configuration(&plan);
         let snapshot = Snapshot::compile(&materials, &configuration, Revision(1)).unwrap();
         let live = Arc::new(Live::new(snapshot));

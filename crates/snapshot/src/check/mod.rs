@@ -3,6 +3,7 @@
 
 mod account;
 mod application;
+pub(crate) mod certificates;
 mod destinations;
 mod premises;
 mod text;

@@ -15,7 +15,9 @@ const MADE: &str = "2026-01-01T00:00:00Z";
 
 /// The id of the `n`th object of a kind.
 pub(crate) fn uuid(kind: &str, n: usize) -> String {
-    let kind = ["app", "policy", "group", "idp", "token"].iter().position(|k| *k == kind);
+    let kind = ["app", "policy", "group", "idp", "token", "certificate", "issued"]
+        .iter()
+        .position(|k| *k == kind);
     format!("{:08}-0000-4000-8000-{n:012}", kind.unwrap_or(9))
 }
 
@@ -46,7 +48,12 @@ pub(crate) fn materials(premises: Premises) -> Materials {
     let now = UnixSeconds(1_000);
     let key = KEY.get_or_init(|| Arc::new(SigningKey::generate(now, now)));
     let keys = KeyRing::of(vec![Arc::clone(key)], &premises.team, now).expect("a key ring");
-    Materials { premises: Arc::new(premises), keys: Arc::new(keys), countries: None }
+    Materials {
+        premises: Arc::new(premises),
+        keys: Arc::new(keys),
+        countries: None,
+        revocation_lists: Arc::default(),
+    }
 }
 
 pub(crate) struct Parts {
