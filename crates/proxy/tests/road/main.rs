@@ -5,6 +5,8 @@
 #![expect(clippy::unwrap_used, reason = "what fails here fails a test")]
 
 mod admin;
+mod clocks;
+mod crowds;
 mod decisions;
 mod frames;
 mod framing;
@@ -15,6 +17,7 @@ mod machines;
 mod origin;
 mod origins;
 mod panics;
+mod paths;
 mod slow;
 mod tokens;
 mod town;

@@ -64,7 +64,14 @@ pub(crate) async fn connect(
     port: u16,
     name: &str,
 ) -> std::io::Result<TlsStream<TcpStream>> {
-    let tcp = TcpStream::connect(("127.0.0.1", port)).await?;
+    connect_over(config, TcpStream::connect(("127.0.0.1", port)).await?, name).await
+}
+
+pub(crate) async fn connect_over(
+    config: ClientConfig,
+    tcp: TcpStream,
+    name: &str,
+) -> std::io::Result<TlsStream<TcpStream>> {
     let name = ServerName::try_from(name.to_owned()).unwrap();
     let connecting = TlsConnector::from(Arc::new(config)).connect(name, tcp);
     tokio::time::timeout(PATIENCE, connecting).await.expect("a handshake in time")

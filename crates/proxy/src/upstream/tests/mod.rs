@@ -2,6 +2,7 @@
 //! goes on when the other side has done its part.
 
 mod bodies;
+mod frames;
 mod grpc;
 mod hostile;
 mod pooling;
