@@ -20,6 +20,9 @@ pub(crate) enum BodyError {
     /// The HTTP library gave up on it.
     #[error("the body broke off")]
     Http(#[from] hyper::Error),
+    /// The origin did.
+    #[error("the answer broke off")]
+    Origin(#[source] crate::upstream::Loss),
     /// The connection it came over failed.
     #[error("the connection failed in the middle of a body")]
     Io(#[from] io::Error),

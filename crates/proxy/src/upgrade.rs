@@ -9,16 +9,16 @@ mod websocket;
 
 use crate::body::ProxyBody;
 use crate::transform::clean_answer;
-use crate::upstream::{Handed, Patience, UpstreamError, Watch};
+use crate::upstream::{Patience, UpstreamError, Watch, Wire};
 use http::header::{
     CONNECTION, CONTENT_LENGTH, SEC_WEBSOCKET_ACCEPT, SEC_WEBSOCKET_KEY, SEC_WEBSOCKET_VERSION,
     UPGRADE,
 };
 use http::request::Parts;
 use http::{HeaderMap, HeaderName, HeaderValue, Method, Response, StatusCode, Version};
-use hyper::body::Incoming;
 use hyper::upgrade::OnUpgrade;
 use hyper_util::rt::TokioIo;
+use narthex_http1::Upgraded;
 use narthex_model::RayId;
 use splice::splice;
 use websocket::Key;
@@ -120,14 +120,14 @@ impl Ask {
 /// `BadAnswer` when the 101 does not belong to what was asked.
 pub(crate) fn switch(
     ask: Ask,
-    answer: Response<Incoming>,
-    line: Handed,
+    answer: &HeaderMap,
+    origin: Upgraded<Wire>,
     watch: Watch,
     (ray, patience): (&RayId, Patience),
 ) -> Result<Response<ProxyBody>, UpstreamError> {
-    ask.is_granted_by(answer.headers())?;
+    ask.is_granted_by(answer)?;
     let mut switched = Response::new(ProxyBody::Empty);
-    *switched.headers_mut() = answer.headers().clone();
+    *switched.headers_mut() = answer.clone();
     let protocol = switched.headers_mut().remove(UPGRADE);
     clean_answer(switched.headers_mut(), ray);
     switched.headers_mut().remove(CONTENT_LENGTH);
@@ -139,12 +139,10 @@ pub(crate) fn switch(
         switched.headers_mut().extend(protocol.map(|protocol| (UPGRADE, protocol)));
     }
     let is_websocket = ask.key.is_some();
-    let origin = hyper::upgrade::on(answer);
     tokio::task::spawn_local(async move {
-        let (Ok(origin), Ok(client)) = (origin.await, ask.client.await) else { return };
-        drop(line); // the connection is ours now
+        let Ok(client) = ask.client.await else { return };
         watch.allow(patience.stream);
-        splice(TokioIo::new(client), TokioIo::new(origin), watch, patience, is_websocket).await;
+        splice(TokioIo::new(client), origin, watch, patience, is_websocket).await;
     });
     Ok(switched)
 }

@@ -1,19 +1,16 @@
 //! An origin's answer on its way back: judged, cleaned, and streamed as it comes.
 
 use super::asking::Given;
-use super::carrier::Carrier;
+use super::carrier::{Carrier, Loss, Source};
 use super::error::UpstreamError;
-use super::h1;
 use super::pool::Road;
-use super::upload::Progress;
 use super::vigil::Watch;
 use crate::body::{BodyError, ProxyBody};
 use crate::transform::{clean_answer, clean_trailers};
 use bytes::Bytes;
-use http::header::{AUTHORIZATION, CONNECTION, CONTENT_LENGTH, CONTENT_TYPE, WWW_AUTHENTICATE};
-use http::{HeaderMap, HeaderName, HeaderValue, Response, StatusCode, Version};
+use http::header::{AUTHORIZATION, CONTENT_LENGTH, CONTENT_TYPE, WWW_AUTHENTICATE};
+use http::{HeaderMap, HeaderName, HeaderValue, Response, StatusCode};
 use http_body::{Body, Frame, SizeHint};
-use hyper::body::Incoming;
 use std::pin::Pin;
 use std::rc::Rc;
 use std::task::{Context, Poll};
@@ -22,7 +19,6 @@ use std::task::{Context, Poll};
 pub(super) struct Arrived {
     pub(super) carrier: Carrier,
     pub(super) road: Rc<Road>,
-    pub(super) progress: Rc<Progress>,
     /// Whether it may be used again after this answer.
     pub(super) reusable: bool,
 }
@@ -30,9 +26,13 @@ pub(super) struct Arrived {
 /// The body of an origin's answer. Read to its end, it leaves its connection to the next request; dropped before,
 /// or ended by an error, it takes the connection with it.
 pub(crate) struct Answer {
-    body: Incoming,
+    source: Source,
     watch: Watch,
+    /// None after the end.
     arrived: Option<Arrived>,
+    /// Why it broke off. It is kept for one more turn, so that what came before is sent on before the client's
+    /// connection is closed over it.
+    broken: Option<Loss>,
 }
 
 /// Whether these credentials or challenges are of a kind that authenticates a connection and not a request
@@ -60,7 +60,7 @@ pub(super) fn request_binds(headers: &HeaderMap) -> bool {
 /// # Errors
 /// `BadAnswer` when its framing has two meanings, or it switches protocols without being asked.
 pub(super) fn pass_on(
-    answer: Response<Incoming>,
+    answer: Response<Source>,
     mut arrived: Arrived,
     watch: Watch,
     Given { ray, tally, patience }: Given<'_>,
@@ -69,15 +69,14 @@ pub(super) fn pass_on(
         return Err(UpstreamError::bad_answer("it switches protocols without being asked"));
     }
     match &arrived.carrier {
-        Carrier::Line(_) => {
-            h1::check_framing(&answer)?;
-            arrived.reusable &= keeps_alive(&answer);
+        Carrier::Line(line) => {
+            line.send_the_rest();
             arrived.reusable &= !binds_connection(answer.headers(), &WWW_AUTHENTICATE);
         }
         Carrier::Seat(_) => {} // shared from the start, so no origin can bind it to one caller
     }
     watch.arrived().map_err(|cut| UpstreamError::of_cut(cut, patience.idle))?;
-    let (parts, body) = answer.into_parts();
+    let (parts, source) = answer.into_parts();
     let mut passed = Response::new(ProxyBody::Empty);
     *passed.status_mut() = parts.status;
     *passed.headers_mut() = parts.headers;
@@ -90,25 +89,13 @@ pub(super) fn pass_on(
     }
     let stream = is_stream(passed.headers());
     watch.allow(if stream { patience.stream } else { patience.idle });
-    let mut answer = Answer { body, watch, arrived: Some(arrived) };
-    if answer.body.is_end_stream() {
+    let mut answer = Answer { source, watch, arrived: Some(arrived), broken: None };
+    if answer.is_ended() {
         answer.finish();
     } else {
         *passed.body_mut() = ProxyBody::Origin(answer);
     }
     Ok(passed)
-}
-
-/// Whether the origin means to keep the connection. The HTTP library closes it otherwise; this only spares the pool
-/// the company of the dying.
-fn keeps_alive(answer: &Response<Incoming>) -> bool {
-    let close = |value: &HeaderValue| {
-        value
-            .as_bytes()
-            .split(|b| *b == b',')
-            .any(|t| t.trim_ascii().eq_ignore_ascii_case(b"close"))
-    };
-    answer.version() == Version::HTTP_11 && !answer.headers().get_all(CONNECTION).iter().any(close)
 }
 
 /// Whether a message of this type may be silent for long: server-sent events and gRPC.
@@ -124,10 +111,32 @@ impl Answer {
     fn finish(&mut self) {
         let Some(arrived) = self.arrived.take() else { return };
         match arrived.carrier {
-            Carrier::Line(line) if arrived.reusable && arrived.progress.is_done() => {
+            Carrier::Line(line) if arrived.reusable && line.is_reusable() => {
                 arrived.road.rest(line, self.watch.now());
             }
             Carrier::Line(_) | Carrier::Seat(_) => {} // dropped: a line is closed, a seat is free
+        }
+    }
+
+    /// Whether nothing more comes.
+    fn is_ended(&self) -> bool {
+        match (&self.arrived, &self.source) {
+            (None, _) => true,
+            (Some(_), Source::Shared(body)) => body.is_end_stream(),
+            (Some(Arrived { carrier: Carrier::Line(line), .. }), Source::Line) => line.is_ended(),
+            (Some(Arrived { carrier: Carrier::Seat(_), .. }), Source::Line) => true,
+        }
+    }
+
+    fn poll_source(&mut self, cx: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, Loss>>> {
+        match (&self.arrived, &mut self.source) {
+            (Some(Arrived { carrier: Carrier::Line(line), .. }), Source::Line) => {
+                line.poll_data(cx).map_err(Loss::Line)
+            }
+            (Some(_), Source::Shared(body)) => Pin::new(body).poll_frame(cx).map_err(Loss::Shared),
+            (None, _) | (Some(Arrived { carrier: Carrier::Seat(_), .. }), Source::Line) => {
+                Poll::Ready(None)
+            }
         }
     }
 
@@ -146,7 +155,10 @@ impl Body for Answer {
         cx: &mut Context<'_>,
     ) -> Poll<Option<Result<Frame<Bytes>, BodyError>>> {
         let this = self.get_mut();
-        let attended = match Pin::new(&mut this.body).poll_frame(cx) {
+        if let Some(loss) = this.broken.take() {
+            return this.fail(BodyError::Origin(loss));
+        }
+        let attended = match this.poll_source(cx) {
             Poll::Pending => this.watch.wait(cx).map(|()| Poll::Pending),
             Poll::Ready(polled) => this.watch.arrived().map(|()| Poll::Ready(polled)),
         };
@@ -157,10 +169,14 @@ impl Body for Answer {
                 this.finish();
                 Poll::Ready(None)
             }
-            Ok(Poll::Ready(Some(Err(error)))) => this.fail(BodyError::Http(error)),
+            Ok(Poll::Ready(Some(Err(loss)))) => {
+                this.broken = Some(loss);
+                cx.waker().wake_by_ref();
+                Poll::Pending
+            }
             Ok(Poll::Ready(Some(Ok(mut frame)))) => {
                 let last = frame.trailers_mut().map(clean_trailers).is_some();
-                if last || this.body.is_end_stream() {
+                if last || this.is_ended() {
                     this.finish(); // nobody polls again after this frame
                 }
                 Poll::Ready(Some(Ok(frame)))
@@ -169,11 +185,15 @@ impl Body for Answer {
     }
 
     fn is_end_stream(&self) -> bool {
-        self.body.is_end_stream()
+        self.is_ended()
     }
 
     fn size_hint(&self) -> SizeHint {
-        self.body.size_hint()
+        match (&self.arrived, &self.source) {
+            (Some(Arrived { carrier: Carrier::Line(line), .. }), Source::Line) => line.size_hint(),
+            (Some(_), Source::Shared(body)) => body.size_hint(),
+            (None, _) | (Some(_), Source::Line) => SizeHint::with_exact(0),
+        }
     }
 }
 

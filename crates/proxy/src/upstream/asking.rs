@@ -1,10 +1,9 @@
 //! Asking one origin: over a connection at hand or a new one, and a second time where that is safe.
 
 use super::answer::{self, Arrived};
-use super::carrier::{Carrier, Failed};
+use super::carrier::{Carrier, Failed, Loss};
 use super::connect::Dialer;
 use super::error::UpstreamError;
-use super::h1;
 use super::head::Head;
 use super::pool::Road;
 use super::retry;
@@ -44,7 +43,7 @@ impl Asking<'_> {
     /// lost is sent again once, if that is safe (security rule 18).
     pub(super) async fn for_an_answer(
         self,
-        mut head: Head,
+        head: Head,
         body: ClientBody,
     ) -> Result<Response<ProxyBody>, UpstreamError> {
         let repeatable = retry::is_repeatable(&head.method, !body.is_end_stream());
@@ -59,27 +58,25 @@ impl Asking<'_> {
                 Some(carrier) => carrier,
                 None => self.road.new_carrier(self.dialer).await?,
             };
-            let again = (used_before && repeatable).then(|| head.clone());
-            match carrier.send(head.onto(&carrier, upload)?, &self.watch).await {
+            match carrier.send(&head, upload, &self.watch).await {
                 Ok(response) => {
                     let road = Rc::clone(self.road);
-                    let arrived = Arrived { carrier, road, progress, reusable };
+                    let arrived = Arrived { carrier, road, reusable };
                     return answer::pass_on(response, arrived, self.watch, self.given);
                 }
-                Err(Failed::Unsent(request)) if used_before => {
-                    (head, upload) = Head::back(*request).ok_or(UpstreamError::Closed(None))?;
-                }
+                Err(Failed::Unsent(body)) if used_before => upload = body,
                 Err(Failed::Unsent(_)) => return Err(UpstreamError::Closed(None)),
-                Err(Failed::Lost(error)) => match again {
-                    Some(same) if retry::was_dropped(&error) && self.road.budget.spend() => {
-                        carrier.doubt();
-                        self.given.tally.lane().upstream_retries.add();
-                        tried = true;
-                        head = same;
-                        (upload, progress) = Upload::new(ClientBody::Empty, self.watch.exchange());
+                Err(Failed::Lost(loss)) => {
+                    let harmless = used_before && repeatable && retry::was_dropped(&loss);
+                    if !harmless || !self.road.budget.spend() {
+                        return Err(lost(loss, &progress));
                     }
-                    Some(_) | None => return Err(lost(error, &progress)),
-                },
+                    carrier.doubt();
+                    self.given.tally.lane().upstream_retries.add();
+                    tried = true;
+                    (upload, progress) = Upload::new(ClientBody::Empty, self.watch.exchange());
+                }
+                Err(Failed::Impossible(error)) => return Err(error),
                 Err(Failed::Cut(cut)) => return Err(self.given_up(&carrier, cut)),
             }
         }
@@ -94,22 +91,22 @@ impl Asking<'_> {
         ask.write(&mut head.method, &mut head.headers);
         let (upload, progress) = Upload::new(ClientBody::Empty, self.watch.exchange());
         let mut carrier = Carrier::Line(self.road.new_line(self.dialer).await?);
-        let request = head.onto(&carrier, upload)?;
-        match carrier.send(request, &self.watch).await {
+        match carrier.send(&head, upload, &self.watch).await {
             Ok(response) if response.status() == StatusCode::SWITCHING_PROTOCOLS => {
-                h1::check_framing(&response)?;
                 let Carrier::Line(line) = carrier else { return Err(UpstreamError::Closed(None)) };
+                let origin = line.upgraded().ok_or(UpstreamError::Closed(None))?;
                 let Given { ray, patience, .. } = self.given;
-                upgrade::switch(ask, response, line.hand_over(), self.watch, (ray, patience))
+                upgrade::switch(ask, response.headers(), origin, self.watch, (ray, patience))
             }
             Ok(response) => {
                 let road = Rc::clone(self.road);
-                let arrived = Arrived { carrier, road, progress, reusable: false };
+                let arrived = Arrived { carrier, road, reusable: false };
                 let passed = answer::pass_on(response, arrived, self.watch, self.given)?;
                 upgrade::refused(&ask, passed)
             }
             Err(Failed::Unsent(_)) => Err(UpstreamError::Closed(None)),
-            Err(Failed::Lost(error)) => Err(lost(error, &progress)),
+            Err(Failed::Lost(loss)) => Err(lost(loss, &progress)),
+            Err(Failed::Impossible(error)) => Err(error),
             Err(Failed::Cut(cut)) => Err(self.given_up(&carrier, cut)),
         }
     }
@@ -125,10 +122,10 @@ impl Asking<'_> {
     }
 }
 
-/// Why there is no answer: what was wrong with the client's body, else what the HTTP library says.
-fn lost(error: hyper::Error, progress: &Progress) -> UpstreamError {
+/// Why there is no answer: what was wrong with the client's body, else what happened to the connection.
+fn lost(loss: Loss, progress: &Progress) -> UpstreamError {
     match progress.take_failure() {
         Some(failure) => UpstreamError::RequestBody(failure),
-        None => UpstreamError::of_http(error),
+        None => UpstreamError::of_loss(loss),
     }
 }

@@ -1,15 +1,17 @@
 //! What carries one request to an origin: a line of its own, or a seat on a shared connection.
 
+use super::error::UpstreamError;
 use super::h1::Line;
 use super::h2::Seat;
-use super::upload::Upload;
+use super::head::Head;
+use super::upload::{CutOff, Upload};
 use super::vigil::{Cut, Watch};
-use http::{Request, Response};
+use http::Response;
 use hyper::body::Incoming;
-use hyper::client::conn::TrySendError;
+use narthex_http1::Fault;
 use std::future::poll_fn;
 use std::pin::pin;
-use std::task::Poll;
+use std::task::{Context, Poll};
 
 /// A connection, or a share of one, that this request may use.
 pub(super) enum Carrier {
@@ -17,27 +19,71 @@ pub(super) enum Carrier {
     Seat(Seat),
 }
 
+/// Where the body of an answer is.
+pub(super) enum Source {
+    /// On the line that carried the request.
+    Line,
+    /// On a shared connection.
+    Shared(Incoming),
+}
+
+/// What the one or the other way of speaking HTTP to origins says when it fails.
+#[derive(Debug, thiserror::Error)]
+pub(crate) enum Loss {
+    /// Over a line.
+    #[error(transparent)]
+    Line(#[from] Fault<CutOff>),
+    /// On a shared connection.
+    #[error(transparent)]
+    Shared(#[from] hyper::Error),
+}
+
 /// How sending failed.
 pub(super) enum Failed {
-    /// Not a byte of it was sent; here it is again.
-    Unsent(Box<Request<Upload>>),
+    /// Not a byte of it was sent; here is the body again.
+    Unsent(Upload),
     /// It was sent, and this came back.
-    Lost(hyper::Error),
+    Lost(Loss),
     /// The exchange was ended from outside.
     Cut(Cut),
+    /// It cannot be sent as the ingress rule wants.
+    Impossible(UpstreamError),
 }
 
 impl Carrier {
-    /// Sends `request` and waits for the head of the answer, as long as the exchange lasts.
+    /// Sends a request and waits for the head of the answer, as long as the exchange lasts.
     pub(super) async fn send(
         &mut self,
-        request: Request<Upload>,
+        head: &Head,
+        body: Upload,
         watch: &Watch,
-    ) -> Result<Response<Incoming>, Failed> {
+    ) -> Result<Response<Source>, Failed> {
         watch.arrived().map_err(Failed::Cut)?;
         match self {
-            Self::Line(line) => attended(line.send(request), watch).await,
-            Self::Seat(seat) => attended(seat.send(request), watch).await,
+            Self::Line(line) => {
+                line.begin(head, body);
+                let answer =
+                    attended(watch, |cx| line.poll_answer(cx)).await.map_err(Failed::Cut)?;
+                match answer {
+                    Ok(answer) => Ok(answer.map(|()| Source::Line)),
+                    Err(fault) => Err(match line.take_back() {
+                        Some(body) if fault.is_closed() => Failed::Unsent(body),
+                        Some(_) | None => Failed::Lost(fault.into()),
+                    }),
+                }
+            }
+            Self::Seat(seat) => {
+                let request = head.shared(seat.scheme(), body).map_err(Failed::Impossible)?;
+                let mut sending = pin!(seat.send(request));
+                let answer = attended(watch, |cx| sending.as_mut().poll(cx)).await;
+                match answer.map_err(Failed::Cut)? {
+                    Ok(answer) => Ok(answer.map(Source::Shared)),
+                    Err(mut failed) => Err(match failed.take_message() {
+                        Some(request) => Failed::Unsent(request.into_body()),
+                        None => Failed::Lost(failed.into_error().into()),
+                    }),
+                }
+            }
         }
     }
 
@@ -50,21 +96,15 @@ impl Carrier {
     }
 }
 
-async fn attended(
-    sending: impl Future<Output = Result<Response<Incoming>, TrySendError<Request<Upload>>>>,
+async fn attended<T>(
     watch: &Watch,
-) -> Result<Response<Incoming>, Failed> {
-    let mut sending = pin!(sending);
-    poll_fn(|cx| match sending.as_mut().poll(cx) {
-        Poll::Ready(Ok(response)) => Poll::Ready(Ok(response)),
-        Poll::Ready(Err(mut failed)) => Poll::Ready(Err(match failed.take_message() {
-            Some(request) => Failed::Unsent(Box::new(request)),
-            None => Failed::Lost(failed.into_error()),
-        })),
-        Poll::Pending => match watch.wait(cx) {
-            Ok(()) => Poll::Pending,
-            Err(cut) => Poll::Ready(Err(Failed::Cut(cut))),
-        },
+    mut poll: impl FnMut(&mut Context<'_>) -> Poll<T>,
+) -> Result<T, Cut> {
+    poll_fn(|cx| match poll(cx) {
+        Poll::Ready(sent) => Poll::Ready(Ok(sent)),
+        Poll::Pending => {
+            watch.wait(cx).map_or_else(|cut| Poll::Ready(Err(cut)), |()| Poll::Pending)
+        }
     })
     .await
 }

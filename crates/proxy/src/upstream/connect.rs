@@ -50,7 +50,7 @@ enum Way {
 }
 
 /// An open connection.
-pub(super) enum Wire {
+pub(crate) enum Wire {
     Tcp(TcpStream),
     Tls(Box<TlsStream<TcpStream>>),
     Unix(UnixStream),

@@ -1,8 +1,10 @@
 //! Why an origin gave no answer that can be passed on.
 
+use super::carrier::Loss;
 use super::vigil::Cut;
 use crate::body::BodyError;
 use crate::transform::Loop;
+use narthex_http1::Fault;
 use std::io;
 use std::time::Duration;
 
@@ -60,14 +62,14 @@ pub(crate) enum UpstreamError {
     },
     /// The origin closed the connection before it answered.
     #[error("the origin closed the connection before it answered")]
-    Closed(#[source] Option<hyper::Error>),
+    Closed(#[source] Option<Loss>),
     /// What the origin sent is not an HTTP answer that has one meaning.
     #[error("the origin's answer is not acceptable: {reason}")]
     BadAnswer {
         /// What is wrong with it.
         reason: &'static str,
         /// What the HTTP library said, if it was the one who minded.
-        source: Option<hyper::Error>,
+        source: Option<Loss>,
     },
     /// The head of the answer is larger than is taken.
     #[error("the head of the origin's answer is larger than {} KiB or has more than {} fields", super::HEAD_BYTES / 1024, super::HEAD_FIELDS)]
@@ -122,18 +124,23 @@ impl UpstreamError {
         }
     }
 
-    /// What the HTTP library made of the origin's answer.
-    pub(super) fn of_http(error: hyper::Error) -> Self {
-        if error.is_parse_too_large() {
-            Self::TooBig
-        } else if error.is_parse() || error.is_parse_status() {
-            Self::BadAnswer { reason: "it breaks HTTP's syntax or framing", source: Some(error) }
-        } else if std::error::Error::source(&error).is_some_and(|e| e.is::<h2::Error>())
-            && !super::retry::was_dropped(&error)
-        {
-            Self::BadAnswer { reason: "it broke off in HTTP/2", source: Some(error) }
-        } else {
-            Self::Closed(Some(error))
+    /// What came of a request that was sent.
+    pub(super) fn of_loss(loss: Loss) -> Self {
+        let bad = |reason, loss| Self::BadAnswer { reason, source: Some(loss) };
+        match &loss {
+            Loss::Line(Fault::TooBig) => Self::TooBig,
+            Loss::Line(Fault::Bad(reason)) => bad(reason, loss),
+            Loss::Line(Fault::BrokeOff(_)) => bad("it broke off in the middle of its head", loss),
+            Loss::Line(Fault::Closed(_) | Fault::Upload(_)) => Self::Closed(Some(loss)),
+            Loss::Shared(error) if error.is_parse_too_large() => Self::TooBig,
+            Loss::Shared(error) if error.is_parse() => bad("it breaks HTTP's syntax", loss),
+            Loss::Shared(error) => {
+                let h2 = std::error::Error::source(error).is_some_and(|e| e.is::<h2::Error>());
+                if h2 && !super::retry::was_dropped(&loss) {
+                    return bad("it broke off in HTTP/2", loss);
+                }
+                Self::Closed(Some(loss))
+            }
         }
     }
 }

@@ -74,7 +74,7 @@ impl Trunks {
             Wire::Tcp(_) | Wire::Unix(_) => Scheme::HTTP,
         };
         let opened = builder.handshake(TokioIo::new(wire)).await;
-        let (sender, connection) = opened.map_err(UpstreamError::of_http)?;
+        let (sender, connection) = opened.map_err(|error| UpstreamError::of_loss(error.into()))?;
         let driver = tokio::task::spawn_local(connection).abort_handle();
         let trunk = Rc::new(Trunk {
             scheme,

@@ -1,16 +1,12 @@
-//! The head of a request to an origin, and its two ways of writing: HTTP/1.1's and HTTP/2's.
+//! The head of a request to an origin.
 
-use super::carrier::Carrier;
 use super::error::UpstreamError;
-use super::h1;
 use super::upload::Upload;
-use http::header::{CONTENT_LENGTH, HOST, TE, TRANSFER_ENCODING};
+use http::header::TE;
 use http::uri::{Authority, PathAndQuery, Scheme, Uri};
 use http::{HeaderMap, HeaderValue, Method, Request, Version};
-use http_body::Body;
 
 /// What an origin is asked, apart from the body.
-#[derive(Clone)]
 pub(crate) struct Head {
     pub(crate) method: Method,
     /// Canonical path, and the query as sent.
@@ -31,50 +27,24 @@ pub(super) fn takes_trailers(headers: &HeaderMap) -> bool {
 }
 
 impl Head {
-    /// The request as `carrier` sends it.
+    /// The request as a shared connection sends it.
     ///
     /// # Errors
     /// `Misconfigured` when the host cannot be an HTTP/2 authority.
-    pub(super) fn onto(
-        self,
-        carrier: &Carrier,
+    pub(super) fn shared(
+        &self,
+        scheme: Scheme,
         body: Upload,
     ) -> Result<Request<Upload>, UpstreamError> {
-        let Self { method, path, host, mut headers, takes_trailers } = self;
-        let mut parts = Request::new(()).into_parts().0;
-        match carrier {
-            Carrier::Line(_) => {
-                h1::frame(&mut headers, &method, body.size_hint().exact());
-                headers.insert(HOST, host);
-                parts.uri = Uri::from(path);
-            }
-            Carrier::Seat(seat) => {
-                if takes_trailers {
-                    headers.insert(TE, HeaderValue::from_static("trailers"));
-                }
-                parts.uri = absolute(seat.scheme(), &host, path)?;
-                parts.version = Version::HTTP_2;
-            }
+        let mut request = Request::new(body);
+        *request.method_mut() = self.method.clone();
+        *request.uri_mut() = absolute(scheme, &self.host, self.path.clone())?;
+        *request.version_mut() = Version::HTTP_2;
+        request.headers_mut().clone_from(&self.headers);
+        if self.takes_trailers {
+            request.headers_mut().insert(TE, HeaderValue::from_static("trailers"));
         }
-        parts.method = method;
-        parts.headers = headers;
-        Ok(Request::from_parts(parts, body))
-    }
-
-    /// Takes a request that was not sent apart again.
-    pub(super) fn back(request: Request<Upload>) -> Option<(Self, Upload)> {
-        let (mut parts, body) = request.into_parts();
-        let takes_trailers = parts.headers.remove(TE).is_some();
-        let host = match parts.headers.remove(HOST) {
-            Some(host) => host,
-            None => HeaderValue::from_str(parts.uri.authority()?.as_str()).ok()?,
-        };
-        for framing in [CONTENT_LENGTH, TRANSFER_ENCODING] {
-            parts.headers.remove(framing);
-        }
-        let path = parts.uri.path_and_query()?.clone();
-        let (method, headers) = (parts.method, parts.headers);
-        Some((Self { method, path, host, headers, takes_trailers }, body))
+        Ok(request)
     }
 }
 

@@ -23,8 +23,9 @@ mod upload;
 mod vigil;
 
 pub(crate) use answer::Answer;
+pub(crate) use carrier::Loss;
+pub(crate) use connect::Wire;
 pub(crate) use error::UpstreamError;
-pub(crate) use h1::Handed;
 pub(crate) use vigil::{Cut, Watch};
 
 pub use tls::check_ca_pool;
@@ -42,6 +43,7 @@ use head::Head;
 use http::uri::PathAndQuery;
 use http::{HeaderValue, Request, Response, StatusCode};
 use http_body::Body as _;
+use narthex_http1::{HEAD_BYTES, HEAD_FIELDS};
 use narthex_model::RayId;
 use narthex_snapshot::Origin;
 use pool::{Goal, Roads};
@@ -50,10 +52,6 @@ use std::sync::Arc;
 use std::time::Duration;
 use tokio::sync::watch;
 use vigil::Vigil;
-
-/// Largest head of an answer, in bytes, and its fields.
-const HEAD_BYTES: usize = 64 * 1024;
-const HEAD_FIELDS: usize = 100;
 
 /// How exactly time limits are kept, but for the one to connect.
 const TICK: Duration = Duration::from_secs(1);

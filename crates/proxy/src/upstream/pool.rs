@@ -170,8 +170,10 @@ impl Road {
             return self.trunks.seat().map(Carrier::Seat);
         }
         let mut resting = self.resting.borrow_mut();
-        let ready = resting.iter().rposition(|resting| resting.line.is_ready())?;
-        Some(Carrier::Line(resting.remove(ready).line))
+        std::iter::from_fn(|| resting.pop())
+            .map(|resting| resting.line)
+            .find(Line::is_ready)
+            .map(Carrier::Line)
     }
 
     /// A connection that nobody used before, or a place on a shared one that was just made.
@@ -191,7 +193,7 @@ impl Road {
             (wire, Speech::Http2) => self.trunks.open(wire).await.map(Carrier::Seat),
             (wire, Speech::Http1) => {
                 self.wants_http2.set(false);
-                Line::open(wire).await.map(Carrier::Line)
+                Ok(Carrier::Line(Line::over(wire)))
             }
         }
     }
@@ -202,7 +204,7 @@ impl Road {
     /// Why the origin cannot be reached.
     pub(super) async fn new_line(&self, dialer: &Dialer) -> Result<Line, UpstreamError> {
         let (wire, _) = dialer.open(Speech::Http1).await?;
-        Line::open(wire).await
+        Ok(Line::over(wire))
     }
 
     /// Lets a line rest until another request needs it. The caller vouches for it: the answer was read to its end,
@@ -223,7 +225,7 @@ impl Road {
     fn sweep(&self, now: u32, rest: u32) {
         self.resting
             .borrow_mut()
-            .retain(|resting| !resting.line.is_closed() && now.wrapping_sub(resting.since) <= rest);
+            .retain(|resting| resting.line.is_ready() && now.wrapping_sub(resting.since) <= rest);
         self.trunks.sweep(now, rest);
     }
 }

@@ -1,5 +1,6 @@
 //! When a request may be sent a second time: hardly ever (security rule 18).
 
+use super::carrier::Loss;
 use http::Method;
 use std::cell::Cell;
 
@@ -20,16 +21,20 @@ pub(super) fn is_repeatable(method: &Method, has_body: bool) -> bool {
 
 /// Whether a request ended because its connection was given up, as happens when an origin closes a resting
 /// connection at the moment of reuse; and not because of what the origin said.
-pub(super) fn was_dropped(error: &hyper::Error) -> bool {
-    let source = std::error::Error::source(error);
-    if let Some(h2) = source.and_then(|source| source.downcast_ref::<h2::Error>()) {
-        let refused = h2.reason() == Some(h2::Reason::REFUSED_STREAM);
-        let told_to_go = h2.is_go_away() && h2.reason() == Some(h2::Reason::NO_ERROR);
-        return refused || told_to_go || h2.is_io();
+pub(super) fn was_dropped(loss: &Loss) -> bool {
+    match loss {
+        Loss::Line(fault) => fault.is_closed(),
+        Loss::Shared(error) => {
+            let source = std::error::Error::source(error);
+            let Some(h2) = source.and_then(|source| source.downcast_ref::<h2::Error>()) else {
+                let io = source.is_some_and(|source| source.is::<std::io::Error>());
+                return io || error.is_closed() || error.is_canceled();
+            };
+            let refused = h2.reason() == Some(h2::Reason::REFUSED_STREAM);
+            let told_to_go = h2.is_go_away() && h2.reason() == Some(h2::Reason::NO_ERROR);
+            refused || told_to_go || h2.is_io()
+        }
     }
-    let io = source.is_some_and(|source| source.is::<std::io::Error>());
-    !error.is_parse()
-        && (io || error.is_incomplete_message() || error.is_closed() || error.is_canceled())
 }
 
 /// How many retries one origin's requests may still cause: one in five, so that an origin in trouble is not sent a

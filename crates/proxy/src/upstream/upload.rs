@@ -4,7 +4,7 @@ use super::vigil::{Cut, Exchange};
 use crate::body::{BodyError, ClientBody};
 use bytes::Bytes;
 use http_body::{Body, Frame, SizeHint};
-use std::cell::{Cell, RefCell};
+use std::cell::RefCell;
 use std::pin::Pin;
 use std::rc::Rc;
 use std::task::{Context, Poll};
@@ -16,17 +16,16 @@ pub(super) struct Upload {
     exchange: Rc<Exchange>,
 }
 
-/// How far an upload has come; outlives it.
+/// What became of an upload; outlives it.
 #[derive(Default)]
 pub(super) struct Progress {
-    done: Cell<bool>,
     failed: RefCell<Option<BodyError>>,
 }
 
 /// The upload was ended; why stands in its [`Progress`] or its exchange.
 #[derive(Debug, thiserror::Error)]
 #[error("the request's body was cut off")]
-pub(super) struct CutOff(#[source] h2::Error);
+pub(crate) struct CutOff(#[source] h2::Error);
 
 impl CutOff {
     /// An HTTP/2 origin is told CANCEL: the request is not wanted any more (RFC 9113 §7).
@@ -38,18 +37,12 @@ impl CutOff {
 impl Upload {
     pub(super) fn new(body: ClientBody, exchange: &Rc<Exchange>) -> (Self, Rc<Progress>) {
         let progress = Rc::new(Progress::default());
-        progress.done.set(body.is_end_stream());
         let upload = Self { body, progress: Rc::clone(&progress), exchange: Rc::clone(exchange) };
         (upload, progress)
     }
 }
 
 impl Progress {
-    /// Whether every byte has been handed to the connection.
-    pub(super) fn is_done(&self) -> bool {
-        self.done.get()
-    }
-
     /// What was wrong with the client's body, if that is what ended it.
     pub(super) fn take_failure(&self) -> Option<BodyError> {
         self.failed.borrow_mut().take()
@@ -75,13 +68,9 @@ impl Body for Upload {
         if polled.is_ready() {
             this.exchange.moved();
         }
-        this.progress.done.set(this.body.is_end_stream());
         match polled {
             Poll::Pending => Poll::Pending,
-            Poll::Ready(None) => {
-                this.progress.done.set(true);
-                Poll::Ready(None)
-            }
+            Poll::Ready(None) => Poll::Ready(None),
             Poll::Ready(Some(Ok(frame))) => Poll::Ready(Some(Ok(frame))),
             Poll::Ready(Some(Err(error))) => {
                 *this.progress.failed.borrow_mut() = Some(error);
