@@ -69,7 +69,8 @@ impl Asking<'_> {
                 Err(Failed::Lost(loss)) => {
                     let harmless = used_before && repeatable && retry::was_dropped(&loss);
                     if !harmless || !self.road.budget.spend() {
-                        return Err(lost(loss, &progress));
+                        drop(carrier);
+                        return Err(lost(loss, &progress).await);
                     }
                     carrier.doubt();
                     self.given.tally.lane().upstream_retries.add();
@@ -105,7 +106,7 @@ impl Asking<'_> {
                 upgrade::refused(&ask, passed)
             }
             Err(Failed::Unsent(_)) => Err(UpstreamError::Closed(None)),
-            Err(Failed::Lost(loss)) => Err(lost(loss, &progress)),
+            Err(Failed::Lost(loss)) => Err(lost(loss, &progress).await),
             Err(Failed::Impossible(error)) => Err(error),
             Err(Failed::Cut(cut)) => Err(self.given_up(&carrier, cut)),
         }
@@ -123,9 +124,9 @@ impl Asking<'_> {
 }
 
 /// Why there is no answer: what was wrong with the client's body, else what happened to the connection.
-fn lost(loss: Loss, progress: &Progress) -> UpstreamError {
-    match progress.take_failure() {
-        Some(failure) => UpstreamError::RequestBody(failure),
-        None => UpstreamError::of_loss(loss),
-    }
+async fn lost(loss: Loss, progress: &Progress) -> UpstreamError {
+    let Some(failure) = progress.take_failure() else { return UpstreamError::of_loss(loss) };
+    // The client's connection closes with its answer only if it has seen before that nobody reads the body any more.
+    tokio::task::yield_now().await;
+    UpstreamError::RequestBody(failure)
 }
