@@ -122,13 +122,15 @@ class Mailbox:
                 say("250 ok")
 
     def code_for(self, address):
-        """The login code in the newest mail to `address`; waits for it."""
+        """The login code in the newest mail to `address`, which is taken out; waits for it."""
         def found():
             return next((mail for mail in reversed(self.mails) if address in mail), None)
 
         with self.arrived:
             assert self.arrived.wait_for(found, PATIENCE), f"no mail to {address}"
-            return re.search(r"\b(\d{6})\b", found().partition("\n\r\n")[2] or found()).group(1)
+            mail = found()
+            self.mails.remove(mail)
+            return re.search(r"\b(\d{6})\b", mail.partition("\n\r\n")[2] or mail).group(1)
 
 
 class Http2Origin:
