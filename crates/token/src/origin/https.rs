@@ -81,6 +81,7 @@ fn deepest(error: &reqwest::Error) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use rustls_pki_types::PrivatePkcs8KeyDer;
     use std::sync::Arc;
     use std::sync::atomic::{AtomicBool, Ordering};
     use tokio::io::{AsyncReadExt, AsyncWriteExt};
@@ -140,6 +141,50 @@ mod tests {
         drop(listener);
         let certs = HttpsCerts::at(Url::parse(&url).unwrap(), &[]).unwrap();
         assert!(matches!(certs.fetch().await, Err(FetchError::Unreachable(_))));
+    }
+
+    /// A team domain on this machine that answers with its port, and the certificate that vouches for it.
+    async fn team_at_localhost() -> (TeamDomain, String) {
+        let made = rcgen::generate_simple_self_signed(["localhost".to_owned()]).unwrap();
+        let key = PrivatePkcs8KeyDer::from(made.signing_key.serialize_der());
+        let provider = Arc::new(rustls::crypto::aws_lc_rs::default_provider());
+        let config = rustls::ServerConfig::builder_with_provider(provider)
+            .with_safe_default_protocol_versions()
+            .unwrap()
+            .with_no_client_auth()
+            .with_single_cert(vec![made.cert.der().clone()], key.into())
+            .unwrap();
+        let acceptor = tokio_rustls::TlsAcceptor::from(Arc::new(config));
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let port = listener.local_addr().unwrap().port();
+        tokio::spawn(async move {
+            loop {
+                let (stream, _) = listener.accept().await.unwrap();
+                let Ok(mut stream) = acceptor.accept(stream).await else { continue };
+                let mut request = [0; 4096];
+                let _ = stream.read(&mut request).await.unwrap();
+                let answer = format!("HTTP/1.1 200 OK\r\nConnection: close\r\n\r\n{port}");
+                stream.write_all(answer.as_bytes()).await.unwrap();
+                stream.shutdown().await.unwrap();
+            }
+        });
+        (format!("localhost:{port}").parse().unwrap(), made.cert.pem())
+    }
+
+    #[tokio::test]
+    async fn only_the_team_itself_is_asked() {
+        let (team, root) = team_at_localhost().await;
+        let (other, other_root) = team_at_localhost().await;
+        let ask = async |team: &TeamDomain, root: &str| {
+            let answer = HttpsCerts::trusting(team, root.as_bytes()).unwrap().fetch().await;
+            answer.map(|body| String::from_utf8(body).unwrap())
+        };
+        let port = |team: &TeamDomain| Ok(team.authority().port.unwrap().to_string());
+        assert_eq!(ask(&team, &root).await, port(&team));
+        assert_eq!(ask(&other, &format!("{root}{other_root}")).await, port(&other));
+        assert!(matches!(ask(&team, &other_root).await, Err(FetchError::Unreachable(_))));
+        let untrusting = HttpsCerts::of(&team).unwrap().fetch().await;
+        assert!(matches!(untrusting, Err(FetchError::Unreachable(_))), "{untrusting:?}");
     }
 
     #[test]
