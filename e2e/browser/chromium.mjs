@@ -30,14 +30,16 @@ export const chromium = {
   sharesCookies: { normal: true, private: false },
   partitionsCookies: true,
   missing: () => (process.env.CHROMIUM || WHERE.some(existsSync) ? undefined : 'Chromium is not installed'),
-  launch: ({ isPrivate = false } = {}) => (isPrivate ? launchPrivate() : launchNormal()),
+  knowsExceptions: true,
+  launch: ({ isPrivate = false } = {}) => (isPrivate ? launchPrivate() : launchProfile({ blocks: false })),
 }
 
 /** Contexts of the driver are what the person knows as incognito windows. */
 async function launchPrivate() {
   const browser = await launch()
   return {
-    newWindow: async () => {
+    newWindow: async ({ trusted = [] } = {}) => {
+      if (trusted.length > 0) return trustingWindow(trusted)
       const context = await newWindow(browser)
       return new ChromiumWindow(await context.newPage(), () => context.close())
     },
@@ -45,11 +47,24 @@ async function launchPrivate() {
   }
 }
 
-/** Only a profile on disk has normal windows. They share its cookies, so each begins by forgetting all. */
-async function launchNormal() {
+/** Incognito windows take exceptions over from a profile; one that blocks as they do shows the same. */
+async function trustingWindow(trusted) {
+  const profile = await launchProfile({ blocks: true, trusted })
+  const window = await profile.newWindow()
+  window.close = profile.close
+  return window
+}
+
+/**
+ * Only a profile on disk has normal windows, and settings. Its windows share their cookies, so each begins by forgetting
+ * all. `blocks`: third-party cookies are blocked as in private windows, but for those of the `trusted` origins.
+ */
+async function launchProfile({ blocks, trusted = [] }) {
   const dir = mkdtempSync(path.join(os.tmpdir(), 'narthex-chromium-'))
+  const cookies = Object.fromEntries(trusted.map((origin) => [`${origin},*`, { setting: 1 }]))
+  const profile = { cookie_controls_mode: blocks ? 1 : 0, content_settings: { exceptions: { cookies } } }
   mkdirSync(path.join(dir, 'Default'))
-  writeFileSync(path.join(dir, 'Default/Preferences'), JSON.stringify({ profile: { cookie_controls_mode: 0 } }))
+  writeFileSync(path.join(dir, 'Default/Preferences'), JSON.stringify({ profile }))
   const context = await playwright.launchPersistentContext(dir, { ...options(), ignoreHTTPSErrors: true })
   return {
     newWindow: async () => {

@@ -12,40 +12,45 @@ import { until } from './window.mjs'
 
 const NOWHERE = '/cdn-cgi/access/nowhere' // a page of the gateway on any host, which asks for no login
 const KINDS = [chromium, firefox, webkit]
-/** A name that leads nowhere (RFC 2606); one for each, since the gateway remembers where people got lost. */
-const gone = (kind) => `${kind.name.toLowerCase()}.invalid`
-
+// Hosts of an application of which one leads nowhere (RFC 2606). Each kind has its own: the gateway remembers where people
+// got lost.
 const dead = (kind, host) => `${host}-${kind.name.toLowerCase()}.dead.localhost`
+const gone = (kind) => `${kind.name.toLowerCase()}.invalid`
 
 let stage
 
 before(async () => {
-  const sites = ['binding', 'pair', 'lone', 'unset', 'eager', 'dead', 'spa', 'bypass', 'near', 'far']
+  const sites = ['binding', 'pair', 'lone', 'unset', 'eager', 'dead', 'spa', 'other', 'else', 'bypass', 'near', 'far']
   const hosts = [...ROWS.flatMap((row) => row.sites), ...sites.map((site) => `*.${site}.localhost`), '*.invalid']
   stage = await Stage.open(hosts)
-  for (const row of ROWS) {
-    const origins = [new URL(stage.elsewherePage).origin, stage.pagesOf(row.start)]
-    await stage.protect(row.destinations, { ...row.settings, cors_headers: cors(origins) })
-  }
-  await stage.protect(['a.binding.localhost'], { enable_binding_cookie: true })
-  for (const [site, path_cookie_attribute] of [['pair', true], ['lone', false]]) {
-    await stage.protect([`a.${site}.localhost`], { path_cookie_attribute })
-    await stage.protect([`a.${site}.localhost/inner`], { path_cookie_attribute })
-  }
-  await stage.protect(['a.unset.localhost'], {})
-  await stage.protect(['a.eager.localhost', 'b.eager.localhost'], { eager_redirect_cookie_setting: false })
-  for (const kind of KINDS) await stage.protect([dead(kind, 'a'), gone(kind), dead(kind, 'c')], {})
-  const pages = [stage.pagesOf('a.spa.localhost')]
-  await stage.protect(['a.spa.localhost', 'b.spa.localhost'], { cors_headers: cors(pages) })
-  await stage.protect(['a.near.localhost', 'b.far.localhost'], {
-    cors_headers: cors([stage.pagesOf('a.near.localhost')]),
-    partitioned_cookie_handoff: true,
-    enable_binding_cookie: true,
-  })
-  await stage.protect(['a.bypass.localhost', 'b.bypass.localhost'], { options_preflight_bypass: true })
+  for (const [destinations, settings] of applications()) await stage.protect(destinations, settings)
 })
 
 after(() => stage?.close())
+
+/** Destinations and settings of every application. */
+function applications() {
+  const at = (...hosts) => hosts.map((host) => host.replace(/^[^/]+/, '$&.localhost'))
+  const callers = (row) => [new URL(stage.elsewherePage).origin, stage.pagesOf(row.start)]
+  return [
+    ...ROWS.map((row) => [row.destinations, { ...row.settings, cors_headers: cors(callers(row)) }]),
+    ...KINDS.map((kind) => [[dead(kind, 'a'), gone(kind), dead(kind, 'c')], {}]),
+    [at('a.binding'), { enable_binding_cookie: true }],
+    [at('a.pair'), { path_cookie_attribute: true }],
+    [at('a.pair/inner'), { path_cookie_attribute: true }],
+    [at('a.lone'), { path_cookie_attribute: false }],
+    [at('a.lone/inner'), { path_cookie_attribute: false }],
+    [at('a.unset'), {}],
+    [at('a.eager', 'b.eager'), { eager_redirect_cookie_setting: false }],
+    [at('a.spa', 'b.spa', 'b.other', 'c.else'), { cors_headers: cors([stage.pagesOf('a.spa.localhost')]) }],
+    [at('a.bypass', 'b.bypass'), { options_preflight_bypass: true }],
+    [at('a.near', 'b.far'), {
+      cors_headers: cors([stage.pagesOf('a.near.localhost')]),
+      partitioned_cookie_handoff: true,
+      enable_binding_cookie: true,
+    }],
+  ]
+}
 
 function cors(allowed_origins) {
   return { allowed_origins, allow_credentials: true, allowed_headers: Object.keys(XHR), allowed_methods: ['GET'], max_age: -1 }
@@ -68,6 +73,10 @@ for (const kind of KINDS) {
     }
     for (const [name, body] of Object.entries(stories(kind))) story(name, at('normal'), body)
     for (const [name, body] of Object.entries(privateStories(kind))) story(name, at('private'), body)
+    const exception = 'third-party cookies, private window: they work for an application and a team domain that the person trusts'
+    const options = () => ({ trusted: [stage.gateway.team, ...TRUSTED.map((host) => stage.pagesOf(host))] })
+    if (kind.knowsExceptions) story(exception, { ...at('private'), options }, useException)
+    else test(exception, { skip: `people cannot trust single sites in ${kind.name}` })
   })
 }
 
@@ -282,5 +291,16 @@ function privateStories(kind) {
       await window.goto(stage.elsewherePage)
       assert.notEqual((await fetchIn(window, data, XHR)).status, 200, 'pages of other sites have nothing of it')
     },
+  }
+}
+
+const TRUSTED = ['a.spa.localhost', 'b.other.localhost']
+
+/** What people do in the settings of Chrome and Firefox (seed 004, third-party cookies in browsers). */
+async function useException(window) {
+  await window.goto(stage.url('a.spa.localhost'))
+  for (const [host, want] of [['b.other.localhost', 200], ['c.else.localhost', 401]]) {
+    const { status, body } = await fetchIn(window, stage.url(host, '/data'), XHR)
+    assert.equal(status, want, `${host}: ${body}`)
   }
 }

@@ -36,6 +36,7 @@ export const firefox = {
   sharesCookies: { normal: false, private: false }, // "Total Cookie Protection", everywhere
   partitionsCookies: true,
   missing: () => (process.env.FIREFOX || WHERE.some(existsSync) ? undefined : 'Firefox is not installed'),
+  knowsExceptions: true,
   launch: ({ isPrivate = false } = {}) => Firefox.launch(isPrivate),
 }
 
@@ -80,12 +81,15 @@ class Firefox {
   }
 
   /** A tab in a container of its own. Private windows know no containers, so there each begins by forgetting all. */
-  async newWindow() {
+  async newWindow({ trusted = [] } = {}) {
     const container = this.isPrivate ? {} : await this.bidi.call('browser.createUserContext')
     const tab = { type: 'tab', ...container }
     const { context } = await this.bidi.call('browsingContext.create', tab)
     const window = new FirefoxWindow(this.bidi, context, container.userContext)
-    if (this.isPrivate) await window.asFirefox(forgetAllPrivate, PRIVATE)
+    if (this.isPrivate) {
+      await window.asFirefox(forgetAllPrivate, PRIVATE)
+      for (const origin of trusted) await window.asFirefox(trustInPrivate, PRIVATE, origin)
+    }
     return window
   }
 
@@ -177,7 +181,7 @@ class FirefoxWindow extends Window {
 /** Cookies of private windows, in the browser's own terms. */
 const PRIVATE = JSON.stringify({ privateBrowsingId: 1 })
 
-/* global Services */
+/* global Ci, Services */
 function privateCookies(which) {
   const sameSite = { 0: 'none', 1: 'lax', 2: 'strict' }
   return Services.cookies
@@ -189,6 +193,7 @@ function privateCookies(which) {
 
 function forgetAllPrivate(which) {
   Services.cookies.removeCookiesWithOriginAttributes(which)
+  Services.perms.removeAll()
 }
 
 function forgetPrivate(which, name, domain) {
@@ -196,6 +201,12 @@ function forgetPrivate(which, name, domain) {
     if (cookie.name !== name || cookie.host !== domain) continue
     Services.cookies.remove(domain, name, cookie.path, cookie.originAttributes)
   }
+}
+
+/** What "Manage exceptions" of the settings does, for private windows. */
+function trustInPrivate(attributes, origin) {
+  const principal = Services.scriptSecurityManager.createContentPrincipal(Services.io.newURI(origin), JSON.parse(attributes))
+  Services.perms.addFromPrincipal(principal, 'cookie', Ci.nsICookiePermission.ACCESS_ALLOW)
 }
 
 /** Whether a cookie's `Path` covers a path (RFC 6265 §5.1.4). */

@@ -22,7 +22,7 @@ export class Origin {
       const parts = []
       request.on('data', (part) => parts.push(part))
       request.on('end', () => {
-        origin.requests.push({ method, url, headers, body: Buffer.concat(parts).toString() })
+        origin.requests.push({ method, url, headers, body: Buffer.concat(parts) })
         if (/\/data\b/.test(url)) return data(request, response)
         response.setHeader('content-type', 'text/html')
         response.end(`<!doctype html><title>Application</title><link rel=icon href="data:,">

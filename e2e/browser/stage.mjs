@@ -111,9 +111,9 @@ export function fetchIn(window, url, headers = {}) {
 export const XHR = { 'x-requested-with': 'XMLHttpRequest', accept: 'application/json' }
 
 /** One test in a window of its own; says where the browser was when it fails. */
-export function story(name, { stage, browser }, body) {
+export function story(name, { stage, browser, options = () => ({}) }, body) {
   test(name, async () => {
-    const window = await browser().newWindow()
+    const window = await browser().newWindow(options())
     await stage().journal.since()
     try {
       await body(window, stage())

@@ -27,6 +27,7 @@ export const webkit = {
   name: 'WebKit',
   sharesCookies: { normal: true, private: false },
   partitionsCookies: false,
+  knowsExceptions: false,
   missing() {
     if (!existsSync(DRIVER) || !miniBrowser()) return 'WebKitGTK is not installed (Debian: webkit2gtk-driver)'
     if (!process.env.DISPLAY && spawnSync('which', ['Xvfb']).status !== 0) return 'WebKitGTK needs a display (Debian: xvfb)'

@@ -5,8 +5,10 @@
 //   sharesCookies           whether a page's requests to another site carry that site's cookies, in each window
 //   partitionsCookies       whether it keeps a `Partitioned` cookie that another site sets, for this page's site
 //   missing()               why it cannot run on this machine, or undefined
-//   launch({ isPrivate })   a browser; `isPrivate`: as its private windows are, where sites cannot share cookies
-// A browser has `newWindow()`, which has cookies of its own, and `close()`.
+//   knowsExceptions         whether a person can trust a site with third-party cookies
+//   launch({ isPrivate })   a browser; `isPrivate`: it blocks third-party cookies, as its private windows do
+// A browser has `newWindow({ trusted })`, with cookies of its own, and `close()`. `trusted`: origins whose cookies a
+// private window does not block, as people can set it up.
 
 /** How long a condition may take to come true. Only failures wait this long; busy machines are slow. */
 const PATIENCE_MS = 60_000
@@ -63,14 +65,13 @@ export class Window {
     await this.arrive(wanted)
   }
 
-  /** Waits for a page other than the one that was left: its URL, or a test of it. */
+  /**
+   * Waits until the page at `wanted` is loaded, and is not the one that was left. The page itself is asked for its
+   * address: a driver may name the one that the browser is only on its way to.
+   */
   arrive(wanted) {
-    const is = typeof wanted === 'function' ? wanted : (url) => url === wanted
-    const probe = async () => {
-      if (!is(await this.url())) return false
-      return this.run(() => document.readyState === 'complete' && !('left' in document))
-    }
-    return until(`arrives at ${wanted}`, probe, () => this.describe())
+    const isThere = (wanted) => document.URL === wanted && document.readyState === 'complete' && !('left' in document)
+    return until(`arrives at ${wanted}`, () => this.run(isThere, wanted), () => this.describe())
   }
 
   /** Marks the page, so that nobody takes it for the next one at the same address. */
