@@ -164,7 +164,7 @@ async fn j7_a_retired_key_opens_nothing_once_its_overlap_is_over() {
     let long = |token: &mut PersonToken| token.exp = NOW.plus(30 * 86_400);
     let (old, old_and_unused) =
         (town.log_in_with("a@b.test", WIKI, long), town.log_in_with("a@b.test", WIKI, long));
-    let both = vec![Town::key(), Arc::new(SigningKey::generate(NOW, NOW))];
+    let both = vec![Town::key(), Arc::new(SigningKey::generate(NOW.plus(1), NOW))]; // made a second later
     town.rekey(both.clone());
     let new = town.log_in_with("a@b.test", WIKI, long);
     let mut warm = town.wire(WIKI).await;
