@@ -3,6 +3,7 @@
 use crate::Portal;
 use crate::ask::Ask;
 use crate::design::Frame;
+use crate::forms::Owner;
 use crate::handoff::HandOff;
 use crate::journey::Journey;
 use crate::mint::{Minted, Order};
@@ -41,14 +42,17 @@ impl Portal {
         let session = session.ok_or_else(|| invalid(Some(journey.url())))?;
         let cookies = self.cookies(ask, snapshot, &journey, &session, hand_off.life).await?;
 
-        let settings = &journey.app.spec.cookie;
         let response = if !hand_off.then.is_empty() {
             let next = self.hand_on(ask.now, snapshot, &journey, hand_off).await?;
             redirect(StatusCode::FOUND, &next)
-        } else if settings.same_site_cookie_attribute == Some(SameSite::Strict) {
-            moving_page(snapshot, &journey)
         } else {
-            redirect(StatusCode::FOUND, &journey.url())
+            let landing = self.landing(ask, &journey).await?;
+            match journey.app.spec.cookie.same_site_cookie_attribute {
+                Some(SameSite::Strict) => moving_page(snapshot, &landing),
+                None | Some(SameSite::None | SameSite::Lax) => {
+                    redirect(StatusCode::FOUND, &landing)
+                }
+            }
         };
         Ok(cookies.iter().fold(response, |response, cookie| with_cookie(response, cookie)))
     }
@@ -83,6 +87,10 @@ impl Portal {
         let path = cookie_path(&journey.app, &ask.visit.host.host, journey);
         let mut cookies = vec![set_cookie::app_authorization(&jwt, exp, settings, &path)];
         cookies.extend(binding.map(|value| set_cookie::binding(&value, exp, settings, &path)));
+        if journey.app.spec.replay_post_after_login {
+            let owner = Owner::of(journey.app.aud(), session.identity.user_uuid);
+            cookies.push(set_cookie::person(&owner.to_hex(), exp));
+        }
         Ok(cookies)
     }
 }
@@ -131,9 +139,8 @@ fn cookie_path(app: &App, here: &Hostname, journey: &Journey) -> String {
     there.map_or("/", |d| d.path.literal_prefix()).to_owned()
 }
 
-fn moving_page(snapshot: &Snapshot, journey: &Journey) -> Response {
+fn moving_page(snapshot: &Snapshot, location: &str) -> Response {
     let frame = Frame::of_team(snapshot);
-    let location = journey.url();
-    let moving = MovingPage { frame: &frame, title: texts::MOVING_TITLE, location: &location };
+    let moving = MovingPage { frame: &frame, title: texts::MOVING_TITLE, location };
     page(StatusCode::OK, &frame, &moving)
 }

@@ -57,11 +57,12 @@ fn has_binding(ask: &Ask<'_>, app: &App, token: &PersonToken) -> bool {
 /// How long a token may live by the policy that admits this person from here now, in seconds; `None` when no policy
 /// does.
 pub(crate) fn admitted_seconds(ask: &Ask<'_>, app: &App, session: &Session) -> Option<i64> {
+    let certificate = ask.visit.certificate.as_deref();
     let facts = Facts {
         ip: ask.visit.ip,
         country: ask.visit.country,
         service_token: None,
-        certificate: CertificateFact::Absent,
+        certificate: certificate.map_or(CertificateFact::Absent, CertificateFact::Valid),
         person: Person::Known(&session.identity),
     };
     match app.policies.after_login(&facts) {

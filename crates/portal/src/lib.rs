@@ -8,6 +8,7 @@ mod callback;
 mod certs;
 mod design;
 mod enter;
+mod forms;
 mod handoff;
 mod holder;
 mod identity;
@@ -21,6 +22,7 @@ mod partition;
 mod pin;
 mod redirect;
 mod refresh;
+mod resubmit;
 mod routes;
 mod secret;
 mod sessions;
@@ -69,6 +71,7 @@ pub struct Portal {
     clock: Clock,
     logins: Throttle,
     silent: SilentHosts,
+    forms: forms::Ledger,
 }
 
 impl Portal {
@@ -77,7 +80,8 @@ impl Portal {
     pub fn new(parts: Parts) -> Self {
         let Parts { live, store, providers, records, clock } = parts;
         let (logins, silent) = (Throttle::of_logins(), SilentHosts::default());
-        Self { live, store, providers, records, clock, logins, silent }
+        let forms = forms::Ledger::default();
+        Self { live, store, providers, records, clock, logins, silent, forms }
     }
 
     /// Answers a request to the team domain. Bodies are form posts; the caller bounds them (64 KiB).

@@ -46,6 +46,7 @@ impl Portal {
         ask: &Ask<'_>,
         snapshot: &Snapshot,
     ) -> Result<Response, Trouble> {
+        self.drop_forms(ask).await?;
         let mut ended = false;
         for jwt in ask.cookies(cookie::AUTHORIZATION) {
             let Ok(AppToken::Person(token)) = snapshot.keys.open_any_app(jwt, ask.now) else {
@@ -69,7 +70,10 @@ impl Portal {
                 redirect(StatusCode::FOUND, &location)
             }
         };
-        let removals = removals(snapshot, &ask.visit.host.host);
+        let mut removals = removals(snapshot, &ask.visit.host.host);
+        if ask.cookies(cookie::FORM).next().is_some() {
+            removals.insert(set_cookie::remove_form());
+        }
         Ok(removals.iter().fold(response, |response, cookie| with_cookie(response, cookie)))
     }
 

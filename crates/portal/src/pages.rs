@@ -1,9 +1,10 @@
 //! The pages: what each needs to know, and the headers that go with all of them.
 //!
-//! No page needs a script. There is no `form-action` in the Content-Security-Policy: browsers apply it to every
+//! No page needs a script, and only one has one, which its button does as well. There is no `form-action` in the Content-Security-Policy: browsers apply it to every
 //! redirect that follows a posted form, and ours lead to identity providers and applications of any name.
 
 use crate::design::Frame;
+use crate::secret::sha256;
 use crate::texts;
 use askama::Template;
 use base64::Engine as _;
@@ -78,6 +79,23 @@ pub(crate) struct MovingPage<'a> {
     pub(crate) location: &'a str,
 }
 
+/// Sends the form that waited for a login, by itself or at the press of a button.
+#[derive(Template)]
+#[template(path = "resubmit.html")]
+pub(crate) struct ResubmitPage<'a> {
+    pub(crate) frame: &'a Frame,
+    pub(crate) title: &'static str,
+    pub(crate) line: &'static str,
+    pub(crate) app: &'a str,
+    pub(crate) account: &'a str,
+    /// Path and query of the form.
+    pub(crate) action: &'a str,
+    pub(crate) field: &'static str,
+    pub(crate) proof: &'a str,
+    /// Empty when the button alone sends.
+    pub(crate) script: &'static str,
+}
+
 /// A page with one thing to say and nothing to report.
 pub(crate) fn note(frame: &Frame, title: &str, line: &str, actions: Vec<Link>) -> Response {
     let (title, lines) = (title.to_owned(), vec![line.to_owned()]);
@@ -87,6 +105,16 @@ pub(crate) fn note(frame: &Frame, title: &str, line: &str, actions: Vec<Link>) -
 
 /// The page with its headers.
 pub(crate) fn page(status: StatusCode, frame: &Frame, page: &impl Template) -> Response {
+    page_with_script(status, frame, page, "")
+}
+
+/// The same with one script of ours in it, unless that is empty.
+pub(crate) fn page_with_script(
+    status: StatusCode,
+    frame: &Frame,
+    page: &impl Template,
+    script: &'static str,
+) -> Response {
     let html = match page.render() {
         Ok(html) => html,
         Err(error) => {
@@ -97,20 +125,24 @@ pub(crate) fn page(status: StatusCode, frame: &Frame, page: &impl Template) -> R
     let mut response = answer(status, html);
     let headers = response.headers_mut();
     headers.insert(header::CONTENT_TYPE, HeaderValue::from_static("text/html; charset=utf-8"));
-    headers.insert(header::CONTENT_SECURITY_POLICY, content_security_policy(frame));
+    headers.insert(header::CONTENT_SECURITY_POLICY, content_security_policy(frame, script));
     headers.insert(header::X_FRAME_OPTIONS, HeaderValue::from_static("DENY"));
     // Not `no-referrer`: with that, browsers send `Origin: null` with our own forms.
     headers.insert(header::REFERRER_POLICY, HeaderValue::from_static("same-origin"));
     response
 }
 
-fn content_security_policy(frame: &Frame) -> HeaderValue {
-    let hash = aws_lc_rs::digest::digest(&aws_lc_rs::digest::SHA256, frame.style.as_bytes());
-    let hash = STANDARD.encode(hash.as_ref());
+fn content_security_policy(frame: &Frame, script: &str) -> HeaderValue {
+    let hash = |text: &str| STANDARD.encode(sha256(text.as_bytes()));
+    let style = hash(&frame.style);
+    let script = match script {
+        "" => String::new(),
+        some => format!("script-src 'sha256-{}'; ", hash(some)),
+    };
     let images =
         frame.logo.as_ref().map_or("'none'".to_owned(), |url| url.origin().ascii_serialization());
     let policy = format!(
-        "default-src 'none'; style-src 'sha256-{hash}'; img-src {images}; base-uri 'none'; frame-ancestors 'none'"
+        "default-src 'none'; {script}style-src 'sha256-{style}'; img-src {images}; base-uri 'none'; frame-ancestors 'none'"
     );
     HeaderValue::try_from(policy)
         .unwrap_or_else(|_| HeaderValue::from_static("default-src 'none'; frame-ancestors 'none'"))

@@ -73,8 +73,9 @@ impl Portal {
             ("get-identity", Read) => self.get_identity(ask, at, Door::App).await,
             ("handoff", Post)      => self.partition(ask, at).await,
             ("handoff.js", Read)   => Ok(handoff_script()),
+            ("resubmit", Read)     => self.resubmit(ask, at).await,
 
-            ("authorized" | "logout" | "get-identity" | "handoff.js", Post | Other)
+            ("authorized" | "logout" | "get-identity" | "handoff.js" | "resubmit", Post | Other)
                                    => Err(Trouble::WrongMethod { allow: READ }),
             ("handoff", Read | Other)
                                    => Err(Trouble::WrongMethod { allow: POST }),

@@ -104,6 +104,18 @@ pub(crate) const REFRESH_BY_CODE_WHY: &str =
 pub(crate) const OTHER_ACCOUNT_CAME: &str = "That is another account";
 pub(crate) const OTHER_ACCOUNT_WHY: &str = "Your identity provider answered for somebody else. Your session was left as it is; to change accounts, log out first.";
 
+pub(crate) const SENDING_FORM: &str = "Your form is being sent";
+pub(crate) const SENDING_FORM_WHY: &str =
+    "Your session had ended when you sent it. You are logged in again, so it is sent now.";
+pub(crate) const SEND_FORM_QUESTION: &str = "Send the form now?";
+pub(crate) const SEND_FORM_QUESTION_WHY: &str = "Somebody sent a form from this browser before you logged in. It was kept, and nobody can tell any more who filled it in.";
+pub(crate) const SEND_FORM: &str = "Send the form";
+pub(crate) const DO_NOT_SEND_FORM: &str = "Do not send it";
+pub(crate) const FORM_GONE: &str = "That form is not kept any more";
+pub(crate) const FORM_GONE_WHY: &str = "It has been sent already, or it waited for longer than ten minutes. Look whether it arrived before you fill it in again.";
+pub(crate) const FORM_OF_ANOTHER: &str = "That form was somebody else's";
+pub(crate) const FORM_OF_ANOTHER_WHY: &str = "It was filled in by another person than the one who is logged in now, so it was not sent and is not kept any more.";
+
 /// access-protocol §3.4.
 pub(crate) fn log_in_to(app: &str) -> String {
     format!("Log in to {app}")

@@ -40,6 +40,10 @@ pub(crate) enum Trouble {
     JustRevoked { restart: String },
     /// Somebody else came back from the provider than the person whose session was to be renewed.
     OtherAccount,
+    /// The form that was to be sent after the login is not there; `page` is where it would have gone.
+    FormGone { page: Option<String> },
+    /// The form was filled in by another person than the one who logged in. It is dropped.
+    FormOfAnother { page: String },
     /// The store does not answer.
     Unavailable(StoreError),
     /// Nothing here.
@@ -169,6 +173,12 @@ impl Trouble {
             Self::OtherAccount => {
                 Words::of(S::FORBIDDEN, texts::OTHER_ACCOUNT_CAME, texts::OTHER_ACCOUNT_WHY)
             }
+            Self::FormGone { page } => Words::of(S::GONE, texts::FORM_GONE, texts::FORM_GONE_WHY)
+                .link(page, texts::BACK_TO_APP),
+            Self::FormOfAnother { page } => {
+                Words::of(S::FORBIDDEN, texts::FORM_OF_ANOTHER, texts::FORM_OF_ANOTHER_WHY)
+                    .link(Some(page), texts::BACK_TO_APP)
+            }
             Self::Unavailable(_) => {
                 Words::of(S::SERVICE_UNAVAILABLE, texts::UNAVAILABLE, texts::UNAVAILABLE_WHY)
             }
@@ -198,6 +208,8 @@ impl Trouble {
             | Self::TooOften { .. }
             | Self::JustRevoked { .. }
             | Self::OtherAccount
+            | Self::FormGone { .. }
+            | Self::FormOfAnother { .. }
             | Self::NotFound
             | Self::NotYet
             | Self::WrongMethod { .. } => {}
@@ -221,6 +233,8 @@ impl Trouble {
             | Self::Loop { .. }
             | Self::NoProvider
             | Self::OtherAccount
+            | Self::FormGone { .. }
+            | Self::FormOfAnother { .. }
             | Self::NotFound
             | Self::NotYet
             | Self::WrongMethod { .. } => None,

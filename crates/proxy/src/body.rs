@@ -57,8 +57,16 @@ impl MinimumRate {
 pub(crate) enum ClientBody {
     /// None.
     Empty,
+    /// Whole, in memory.
+    Whole(Bytes),
     /// As it arrives.
     Incoming(Arriving),
+}
+
+impl From<Bytes> for ClientBody {
+    fn from(bytes: Bytes) -> Self {
+        if bytes.is_empty() { Self::Empty } else { Self::Whole(bytes) }
+    }
 }
 
 /// A body that is still arriving, held to a minimum rate (security §3).
@@ -88,7 +96,7 @@ impl ClientBody {
     /// Lifts the minimum rate, for calls that stay open and say something now and then.
     pub(crate) fn unhurried(self) -> Self {
         match self {
-            Self::Empty => Self::Empty,
+            Self::Empty | Self::Whole(_) => self,
             Self::Incoming(arriving) => Self::Incoming(Arriving { rate: None, ..arriving }),
         }
     }
@@ -102,8 +110,14 @@ impl Body for ClientBody {
         self: Pin<&mut Self>,
         cx: &mut Context<'_>,
     ) -> Poll<Option<Result<Frame<Bytes>, BodyError>>> {
-        match self.get_mut() {
+        let this = self.get_mut();
+        match this {
             Self::Empty => Poll::Ready(None),
+            Self::Whole(bytes) => {
+                let frame = Frame::data(std::mem::take(bytes));
+                *this = Self::Empty;
+                Poll::Ready(Some(Ok(frame)))
+            }
             Self::Incoming(arriving) => arriving.poll_data(cx),
         }
     }
@@ -111,6 +125,7 @@ impl Body for ClientBody {
     fn is_end_stream(&self) -> bool {
         match self {
             Self::Empty => true,
+            Self::Whole(_) => false,
             Self::Incoming(arriving) => arriving.body.is_end_stream(),
         }
     }
@@ -118,6 +133,7 @@ impl Body for ClientBody {
     fn size_hint(&self) -> SizeHint {
         match self {
             Self::Empty => SizeHint::with_exact(0),
+            Self::Whole(bytes) => SizeHint::with_exact(bytes.len() as u64),
             Self::Incoming(arriving) => arriving.body.size_hint(),
         }
     }

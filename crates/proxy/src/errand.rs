@@ -22,6 +22,12 @@ pub enum Site {
     Admin,
     /// `/cdn-cgi/access/` on an application's host.
     App,
+    /// A form for an application that came without a session, to be kept while its sender logs in. The answer is 201
+    /// with the cookie by which the browser finds it again, or anything else when it is not kept.
+    FormToKeep,
+    /// A short POST that stands for a kept form, from somebody whom the policies admit. The answer is 200 with the
+    /// form's `Content-Type`, `Referer` and body, or else the page for the client.
+    KeptForm,
 }
 
 /// What the data path knows of the request beyond its bytes.
@@ -37,7 +43,8 @@ pub struct Visitor {
     pub host: Authority,
     /// The canonical path.
     pub path: String,
-    /// The application that the host's root belongs to, on [`Site::App`] and if there is one.
+    /// The application: with a form the one it is for; on [`Site::App`] the one that the host's root belongs to, if
+    /// there is one.
     pub app: Option<AppId>,
 }
 
@@ -87,6 +94,28 @@ pub(crate) async fn run(
     let place = control.try_reserve().map_err(|_| NotRun::Busy)?;
     let (head, body) = request.into_parts();
     let request = Request::from_parts(head, whole(body, most).await?);
+    deliver(place, site, request, visitor, patience).await
+}
+
+/// The same with a body that is here already.
+pub(crate) async fn run_whole(
+    control: &mpsc::Sender<Errand>,
+    site: Site,
+    request: Request<Bytes>,
+    visitor: Visitor,
+    patience: Duration,
+) -> Result<Response<Bytes>, NotRun> {
+    let place = control.try_reserve().map_err(|_| NotRun::Busy)?;
+    deliver(place, site, request, visitor, patience).await
+}
+
+async fn deliver(
+    place: mpsc::Permit<'_, Errand>,
+    site: Site,
+    request: Request<Bytes>,
+    visitor: Visitor,
+    patience: Duration,
+) -> Result<Response<Bytes>, NotRun> {
     let (reply, answer) = oneshot::channel();
     place.send(Errand { site, request, visitor, reply });
     match tokio::time::timeout(patience, answer).await {
@@ -97,7 +126,7 @@ pub(crate) async fn run(
 }
 
 /// The body in one piece.
-async fn whole(mut body: ClientBody, most: usize) -> Result<Bytes, NotRun> {
+pub(crate) async fn whole(mut body: ClientBody, most: usize) -> Result<Bytes, NotRun> {
     let expected = body.size_hint().lower();
     if expected > most as u64 {
         return Err(NotRun::TooLarge(most));

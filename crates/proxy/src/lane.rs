@@ -5,6 +5,7 @@ use crate::bearer::Bearers;
 use crate::budget::Budget;
 use crate::errand::Errand;
 use crate::first_uses::FirstUses;
+use crate::forms::Allowance;
 use crate::machines::Machines;
 use crate::meters::{LaneMeters, Meters};
 use crate::ray::Rays;
@@ -59,6 +60,8 @@ pub(crate) struct Lane {
     pub(crate) handshakes: Cell<usize>,
     /// Signatures for strangers.
     pub(crate) signatures: Budget,
+    /// Forms of strangers.
+    pub(crate) forms: Allowance,
     world: RefCell<Rc<World>>,
     index: usize,
 }
@@ -90,6 +93,7 @@ impl Lane {
             slots,
             handshakes: Cell::new(0),
             signatures: Budget::per_second(limits.signatures_per_second),
+            forms: Allowance::new(share(limits.forms_at_once), share(limits.forms_per_minute)),
             world: RefCell::new(Rc::new(World { snapshot, number: 0 })),
             index,
             common,

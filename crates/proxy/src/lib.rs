@@ -14,6 +14,7 @@ mod credentials;
 mod discovery;
 mod errand;
 mod first_uses;
+mod forms;
 mod handshake;
 mod lane;
 mod leash;

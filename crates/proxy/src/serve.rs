@@ -1,5 +1,7 @@
 //! The story of one request, from a TLS connection to the application behind it.
 
+mod kept;
+
 use crate::body::{ClientBody, ProxyBody};
 use crate::credentials::Presented;
 use crate::errand;
@@ -172,10 +174,12 @@ impl<'a> Scene<'a> {
             Ok(Some(permit)) => permit,
             Ok(None) => return preflight_answer(app, &head),
             Err(refusal) => {
+                let cookie = self.keep(app, &refusal, (&head, body), target, &source).await;
                 let mut response = self.refuse(&refusal, seen, report);
                 if let Some(cors) = app.cors().filter(|_| !response.status().is_redirection()) {
                     preflight::let_read(cors, &head.headers, response.headers_mut());
                 }
+                response.headers_mut().extend(cookie.map(|cookie| (SET_COOKIE, cookie)));
                 return response;
             }
         };
@@ -189,6 +193,20 @@ impl<'a> Scene<'a> {
             permit.keep_busy(Busy::with_stream(self.peer));
         }
         let cookie = self.cookie_for_machine(&permit, target, &head);
+        let (head, body) = if kept::may_stand_for_form(&permit, &head, &body) {
+            match self.exchange(&permit, (head, body), target, &source).await {
+                Ok(asked) => asked,
+                Err(kept::NotExchanged::Answer(response)) => {
+                    report.passed_on(self.lane, self.ray, target, response.status());
+                    return response.map(ProxyBody::from);
+                }
+                Err(kept::NotExchanged::Refusal(refusal)) => {
+                    return self.refuse(&refusal, seen, report);
+                }
+            }
+        } else {
+            (head, body)
+        };
         match self.forward(permit, head, body, target).await {
             Ok(mut response) => {
                 if let Some(cookie) = cookie {
@@ -306,17 +324,12 @@ impl<'a> Scene<'a> {
         let limits = &self.lane.common.limits;
         let (app, most) = match site {
             errand::Site::App => (self.app_of_host(target), limits.portal_body),
-            errand::Site::Team => (None, limits.portal_body),
+            errand::Site::Team | errand::Site::FormToKeep | errand::Site::KeptForm => {
+                (None, limits.portal_body)
+            }
             errand::Site::Admin => (None, limits.admin_body),
         };
-        let visitor = errand::Visitor {
-            ip: source.ip,
-            country: source.country,
-            ray: self.ray.clone(),
-            host: target.authority().clone(),
-            path: target.path().to_owned(),
-            app: app.map(|app| app.id()),
-        };
+        let visitor = self.visitor(target, source, app);
         let request = Request::from_parts(head, body);
         let control = &self.lane.common.control;
         let run = errand::run(control, site, request, visitor, most, limits.control_time);
@@ -329,6 +342,17 @@ impl<'a> Scene<'a> {
                 let seen = Seen { target: Some(target), source: Some(source), app: None };
                 self.refuse(&Refusal::NotRun(not_run), seen, report)
             }
+        }
+    }
+
+    fn visitor(&self, target: &Target, source: &Source, app: Option<&Arc<App>>) -> errand::Visitor {
+        errand::Visitor {
+            ip: source.ip,
+            country: source.country,
+            ray: self.ray.clone(),
+            host: target.authority().clone(),
+            path: target.path().to_owned(),
+            app: app.map(|app| app.id()),
         }
     }
 

@@ -55,6 +55,14 @@ pub struct Limits {
     pub portal_body: usize,
     /// How long the control side may take for an answer.
     pub control_time: Duration,
+    /// Bytes of a form that is kept for a stranger until the login.
+    pub form_body: usize,
+    /// How long such a form may take to arrive.
+    pub form_time: Duration,
+    /// Such forms read at once.
+    pub forms_at_once: usize,
+    /// Such forms read in a minute from one address.
+    pub forms_per_minute: usize,
     /// Redirects to login signed with a meta token, each second on each core; beyond it they go without
     /// (access-protocol §3.3: it is optional), because a signature costs a hundred times what a redirect does.
     pub signatures_per_second: u32,
@@ -80,6 +88,10 @@ impl Default for Limits {
             admin_body: 10 * 1024 * 1024,
             portal_body: 64 * 1024,
             control_time: Duration::from_secs(60),
+            form_body: 256 * 1024,
+            form_time: Duration::from_secs(10),
+            forms_at_once: 64,
+            forms_per_minute: 20,
             signatures_per_second: 500,
         }
     }

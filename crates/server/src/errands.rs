@@ -44,6 +44,8 @@ impl Desks {
             match site {
                 Site::Team => self.portal.team(visit(visitor), request).await,
                 Site::App => self.portal.app_path(visit(visitor), request).await,
+                Site::FormToKeep => self.portal.keep_form(visit(visitor), request).await,
+                Site::KeptForm => self.portal.kept_form(visit(visitor), request).await,
                 Site::Admin => {
                     self.api.answer(Caller { ip: visitor.ip, ray: visitor.ray }, request).await
                 }

@@ -1,4 +1,4 @@
-//! What waits to be taken once: login states, hand-over nonces and codes, one-time PINs.
+//! What waits to be taken once: login states, hand-over nonces and codes, one-time PINs, forms.
 
 /// Which kind of thing waits; a handle of one kind opens nothing of another.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -11,6 +11,8 @@ pub enum PendingKind {
     Pin,
     /// A partitioned cookie on its way from one host of an application to another.
     Partition,
+    /// A form that waits for its sender's login.
+    Form,
 }
 
 impl PendingKind {
@@ -20,6 +22,7 @@ impl PendingKind {
             Self::Handoff => "handoff",
             Self::Pin => "pin",
             Self::Partition => "partition",
+            Self::Form => "form",
         }
     }
 }

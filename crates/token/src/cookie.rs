@@ -15,6 +15,12 @@ pub const APP_SESSION: &str = "CF_AppSession";
 /// The same on the team domain.
 pub const SESSION: &str = "CF_Session";
 
+/// The cookie by which a browser finds a form that was kept for it, on an application's host. An extension of ours.
+pub const FORM: &str = "CF_Form";
+/// Whose session this browser had at an application, in hexadecimal digits; it outlives the session. An extension of
+/// ours.
+pub const PERSON: &str = "CF_Person";
+
 /// One pair as it was sent.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Pair<'a> {

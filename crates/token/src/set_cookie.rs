@@ -161,6 +161,26 @@ pub fn app_session(value: &AppSession, now: UnixSeconds) -> String {
     )
 }
 
+/// `CF_Form`, by which a browser finds the form that was kept for it. `value` is base64url; `expires` is until when it
+/// is kept. Not sent with other sites' forms and scripts.
+#[must_use]
+pub fn form(value: &str, expires: UnixSeconds) -> String {
+    of_forms("CF_Form", value, &expires.http_date())
+}
+
+/// Takes `CF_Form` away.
+#[must_use]
+pub fn remove_form() -> String {
+    of_forms("CF_Form", "", LONG_AGO)
+}
+
+/// `CF_Person`, which tells after the end of a session whose it was. `value` is hexadecimal digits; it lives for a day
+/// longer than the token, whose `exp` is `expires`.
+#[must_use]
+pub fn person(value: &str, expires: UnixSeconds) -> String {
+    of_forms("CF_Person", value, &expires.plus(APP_SESSION_SECONDS).http_date())
+}
+
 /// `CF_Session` on the team domain, which lives for 4 h. `value` is base64url or hexadecimal digits.
 #[must_use]
 pub fn session(value: &str, now: UnixSeconds) -> String {
@@ -193,6 +213,10 @@ fn bound(value: &str, date: &str, settings: &CookieSettings, path: &str) -> Stri
 
 fn global(value: &str, date: &str) -> String {
     format!("CF_Authorization={value}; Expires={date}; Path=/; Secure; SameSite=none; HttpOnly")
+}
+
+fn of_forms(name: &str, value: &str, date: &str) -> String {
+    format!("{name}={value}; Expires={date}; Path=/; Secure; HttpOnly; SameSite=Lax")
 }
 
 fn login(value: &str, date: &str) -> String {
@@ -290,6 +314,15 @@ mod tests {
             (
                 session("s", AT.plus(-4 * 3600)),
                 format!("CF_Session=s; {date}; Path=/; Secure; HttpOnly; SameSite=None"),
+            ),
+            (form("h", AT), format!("CF_Form=h; {date}; Path=/; Secure; HttpOnly; SameSite=Lax")),
+            (
+                remove_form(),
+                format!("CF_Form=; Expires={LONG_AGO}; Path=/; Secure; HttpOnly; SameSite=Lax"),
+            ),
+            (
+                person("0f", AT.plus(-24 * 3600)),
+                format!("CF_Person=0f; {date}; Path=/; Secure; HttpOnly; SameSite=Lax"),
             ),
             (
                 remove_session(),

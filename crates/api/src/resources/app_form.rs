@@ -133,7 +133,7 @@ impl AppForm {
             custom_deny_url: fields.text("custom_deny_url", 2000)?,
             custom_non_identity_deny_url: fields.text("custom_non_identity_deny_url", 2000)?,
             partitioned_cookie_handoff: Said::read(fields, "partitioned_cookie_handoff")?,
-            replay_post_after_login: Said::Nothing,
+            replay_post_after_login: Said::read(fields, "replay_post_after_login")?,
             policies: policies(fields)?,
             presentation: presentation(fields)?,
         })
@@ -444,6 +444,7 @@ mod tests {
             (with("allowed_idps", json!(["nope"])), "/allowed_idps/0"),
             (with("http_only_cookie_attribute", json!("yes")), "/http_only_cookie_attribute"),
             (with("partitioned_cookie_handoff", json!("yes")), "/partitioned_cookie_handoff"),
+            (with("replay_post_after_login", json!(1)), "/replay_post_after_login"),
         ] {
             match read(&body) {
                 Err(ApiError::Invalid { pointer: got, .. }) => assert_eq!(got, pointer, "{body}"),

@@ -160,28 +160,29 @@ async fn an_extension_shows_only_where_it_is_on_and_stays_unless_it_is_named() {
         "domain": "a.example.com", "name": "A",
         "cors_headers": {"allow_all_methods": true, "allowed_origins": ["https://a.example.com"], "allow_credentials": true},
     });
-    let with = |setting: Value| {
+    let with = |name: &str, setting: Value| {
         let mut body = plain_body.clone();
-        body["partitioned_cookie_handoff"] = setting;
+        body[name] = setting;
         body
     };
-    let name = "partitioned_cookie_handoff";
     let made = make(&gateway, plain_body.clone()).await;
-    assert_eq!(made.get(name), None);
-    for (body, want) in [
-        (with(json!(true)), Some(&json!(true))),
-        (plain_body.clone(), Some(&json!(true))),
-        (with(json!(false)), None),
-        (plain_body.clone(), None),
-        (with(json!(true)), Some(&json!(true))),
-        (with(json!(null)), None),
-    ] {
-        let got = gateway.result(Method::PUT, &path(&made), body.clone(), 200).await;
-        assert_eq!(got.get(name), want, "{body}");
-        let (_, read) = gateway.get(&path(&made)).await;
-        assert_eq!(read["result"].get(name), want, "{body}");
+    for name in ["partitioned_cookie_handoff", "replay_post_after_login"] {
+        assert_eq!(made.get(name), None);
+        for (body, want) in [
+            (with(name, json!(true)), Some(&json!(true))),
+            (plain_body.clone(), Some(&json!(true))),
+            (with(name, json!(false)), None),
+            (plain_body.clone(), None),
+            (with(name, json!(true)), Some(&json!(true))),
+            (with(name, json!(null)), None),
+        ] {
+            let got = gateway.result(Method::PUT, &path(&made), body.clone(), 200).await;
+            assert_eq!(got.get(name), want, "{body}");
+            let (_, read) = gateway.get(&path(&made)).await;
+            assert_eq!(read["result"].get(name), want, "{body}");
+        }
     }
-    let mut useless = with(json!(true));
+    let mut useless = with("partitioned_cookie_handoff", json!(true));
     useless["same_site_cookie_attribute"] = json!("lax");
     let got = gateway.refusal(Method::PUT, &path(&made), useless).await;
     assert_eq!((got.0, got.3.as_str()), (400, "/partitioned_cookie_handoff"), "{got:?}");

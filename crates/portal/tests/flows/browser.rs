@@ -148,13 +148,9 @@ impl Browser {
         let mut request = Request::builder()
             .method(method)
             .uri(&parsed[url::Position::BeforePath..url::Position::AfterQuery]);
-        let sent = self
-            .jar
-            .iter()
-            .filter(|((h, _, path), _)| *h == host && parsed.path().starts_with(path));
-        let cookies: Vec<_> = sent.map(|((_, name, _), value)| format!("{name}={value}")).collect();
+        let cookies = self.cookies_at(&host, parsed.path());
         if !cookies.is_empty() {
-            request = request.header("cookie", cookies.join("; "));
+            request = request.header("cookie", cookies);
         }
         for (name, value) in headers {
             request = request.header(*name, *value);
@@ -166,7 +162,18 @@ impl Browser {
         Page { status: response.status(), headers: response.headers().clone(), body }
     }
 
-    fn keep(&mut self, host: &str, response: &Response<Bytes>) {
+    /// The `Cookie` field for the whole of a host.
+    pub(crate) fn cookies_for(&self, host: &str) -> String {
+        self.cookies_at(host, "/")
+    }
+
+    fn cookies_at(&self, host: &str, at: &str) -> String {
+        let sent = self.jar.iter().filter(|((h, _, path), _)| *h == host && at.starts_with(path));
+        let pairs: Vec<_> = sent.map(|((_, name, _), value)| format!("{name}={value}")).collect();
+        pairs.join("; ")
+    }
+
+    pub(crate) fn keep(&mut self, host: &str, response: &Response<Bytes>) {
         for cookie in response.headers().get_all("set-cookie") {
             let mut parts = cookie.to_str().unwrap().split("; ");
             let (name, value) = parts.next().unwrap().split_once('=').unwrap();

@@ -5,6 +5,7 @@
 mod authorized;
 mod browser;
 mod certs;
+mod forms;
 mod house;
 mod identity;
 mod login;

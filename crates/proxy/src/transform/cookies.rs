@@ -8,7 +8,8 @@ use http::{HeaderMap, HeaderValue, header};
 const TOKEN: &[u8] = b"CF_Authorization";
 
 /// Cookies between browser and gateway alone.
-const PRIVATE: &[&[u8]] = &[b"CF_Binding", b"CF_AppSession", b"CF_Session", b"CF_Device"];
+const PRIVATE: &[&[u8]] =
+    &[b"CF_Binding", b"CF_AppSession", b"CF_Session", b"CF_Device", b"CF_Form", b"CF_Person"];
 
 /// What becomes of one `name=value` of a `Cookie` field.
 #[derive(PartialEq, Eq)]
@@ -181,9 +182,15 @@ mod tests {
 
     #[test]
     fn private_cookies_stay_with_the_gateway() {
-        for private in
-            ["CF_Binding", "CF_AppSession", "CF_Session", "CF_Device", "__Host-CF_Binding"]
-        {
+        for private in [
+            "CF_Binding",
+            "CF_AppSession",
+            "CF_Session",
+            "CF_Device",
+            "CF_Form",
+            "CF_Person",
+            "__Host-CF_Binding",
+        ] {
             let field = format!("a=1; {private}=secret; b=2");
             assert_eq!(passed(&[&field], None).as_deref(), Some("a=1; b=2"), "{private}");
             let bare = format!("{private}; b=2");

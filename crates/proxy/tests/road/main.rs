@@ -8,6 +8,7 @@ mod admin;
 mod clocks;
 mod crowds;
 mod decisions;
+mod forms;
 mod frames;
 mod framing;
 mod handshakes;

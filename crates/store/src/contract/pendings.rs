@@ -15,6 +15,7 @@ pub(super) async fn a_handle_opens_its_own_kind_until_it_expires(
         (PendingKind::Handoff, [1; 32]),
         (PendingKind::Pin, [1; 32]),
         (PendingKind::Partition, [1; 32]),
+        (PendingKind::Form, [1; 32]),
         (PendingKind::Login, [2; 32]),
     ] {
         assert_eq!(store.peek_pending(other, &key, NOW).await?, None, "{other:?}");
