@@ -59,9 +59,10 @@ class App:
 
 
 class Gateway:
-    """narthexd, running. `ingress` is a list of (hostname, service, further TOML lines)."""
+    """narthexd, running. `ingress` is a list of (hostname, service, further TOML lines). `listen` is added to that section,
+    `more` are other sections; `command` runs the program, if something else than the system is to."""
 
-    def __init__(self, ingress, smtp_port):
+    def __init__(self, ingress, smtp_port, listen="", more="", command=(), stderr=None):
         self.port, self.http_port = free_port(), free_port()
         self.dir = tempfile.mkdtemp(prefix="narthex-clients-")
         self.token = "clients-" + secrets.token_hex(16)
@@ -77,6 +78,7 @@ data_dir = "data"
 https = ["127.0.0.1:{self.port}"]
 http = ["127.0.0.1:{self.http_port}"]
 cores = 2
+{listen}
 [team]
 name = "Acme"
 domain = "{self.team_host}:{self.port}"
@@ -88,11 +90,12 @@ name = "localhost"
 [mail]
 from = "Acme login <no-reply@acme.test>"
 smtp = "smtp://127.0.0.1:{smtp_port}"
+{more}
 {entries}""")
         self.log = open(os.path.join(self.dir, "log"), "w+")
         self.process = subprocess.Popen(
-            [BINARY, "serve", "--config", os.path.join(self.dir, "narthex.toml")],
-            stdout=self.log, stderr=self.log, cwd=self.dir)
+            [*command, BINARY, "serve", "--config", os.path.join(self.dir, "narthex.toml")],
+            stdout=self.log, stderr=stderr or self.log, cwd=self.dir)
         self.wait()
         self.account = self.api("GET", "/accounts")[0]["id"]
 

@@ -19,7 +19,7 @@ pub enum LogRequests {
 }
 
 /// What nobody may exceed (security §3). Every number is for the whole process and shared out among the cores.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Limits {
     /// Connections open at once.
     pub connections: usize,

@@ -145,6 +145,8 @@ struct Signals {
     terminate: Signal,
     interrupt: Signal,
     hang_up: Signal,
+    /// Caught so that they do nothing: the system would end the process.
+    _without_meaning: [Signal; 3],
 }
 
 impl Signals {
@@ -153,6 +155,11 @@ impl Signals {
             terminate: signal(SignalKind::terminate())?,
             interrupt: signal(SignalKind::interrupt())?,
             hang_up: signal(SignalKind::hangup())?,
+            _without_meaning: [
+                signal(SignalKind::user_defined1())?,
+                signal(SignalKind::user_defined2())?,
+                signal(SignalKind::alarm())?,
+            ],
         })
     }
 }
@@ -163,7 +170,7 @@ async fn until_told(
     config: Option<&Path>,
     signals: Signals,
 ) -> Result<(), Box<dyn Error>> {
-    let Signals { mut terminate, mut interrupt, mut hang_up } = signals;
+    let Signals { mut terminate, mut interrupt, mut hang_up, _without_meaning } = signals;
     loop {
         tokio::select! {
             _ = terminate.recv() => break,

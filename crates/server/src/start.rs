@@ -200,7 +200,7 @@ pub async fn start(
         public_https_port: None,
         trusted_proxies: settings.trusted_proxies.clone(),
         log_requests: settings.log_requests,
-        limits: narthex_proxy::Limits::default(),
+        limits: settings.limits.clone(),
     };
     let proxy = narthex_proxy::start(
         proxy_settings,

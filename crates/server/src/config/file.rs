@@ -8,6 +8,7 @@ use serde::de::{Error, MapAccess, Visitor};
 use serde::{Deserialize, Deserializer};
 use std::fmt;
 use std::net::SocketAddr;
+use std::num::NonZeroUsize;
 use std::path::PathBuf;
 
 /// `narthex.toml`.
@@ -32,6 +33,8 @@ pub(super) struct File {
     #[serde(default)]
     pub(super) geo: Geo,
     #[serde(default)]
+    pub(super) limits: Limits,
+    #[serde(default)]
     pub(super) ingress: Vec<toml::Spanned<Ingress>>,
 }
 
@@ -45,7 +48,7 @@ pub(super) struct Listen {
     #[serde(default)]
     pub(super) trusted_proxies: Vec<ipnet::IpNet>,
     /// Data-path cores; every core of the machine when absent.
-    pub(super) cores: Option<std::num::NonZeroUsize>,
+    pub(super) cores: Option<NonZeroUsize>,
 }
 
 #[derive(Debug, Deserialize)]
@@ -150,6 +153,14 @@ pub(super) enum Level {
 #[serde(deny_unknown_fields)]
 pub(super) struct Geo {
     pub(super) database: Option<toml::Spanned<PathBuf>>,
+}
+
+#[derive(Debug, Default, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct Limits {
+    pub(super) connections: Option<NonZeroUsize>,
+    pub(super) connections_per_address: Option<NonZeroUsize>,
+    pub(super) handshakes: Option<NonZeroUsize>,
 }
 
 #[derive(Debug, Deserialize)]

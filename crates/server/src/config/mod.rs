@@ -11,7 +11,7 @@ pub use fault::ConfigFault;
 use narthex_model::{
     Account, AccountId, Authority, IngressRule, MasterKey, Premises, Secret, TeamDomain, Zone,
 };
-use narthex_proxy::{LogRequests, ServerCertificate};
+use narthex_proxy::{Limits, LogRequests, ServerCertificate};
 use narthex_snapshot::Countries;
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
@@ -106,6 +106,8 @@ pub struct Settings {
     pub log_requests: LogRequests,
     /// How loud the log is.
     pub log_level: LogLevel,
+    /// What nobody may exceed.
+    pub limits: Limits,
     /// The country database, read whole.
     pub countries: Option<Arc<Countries>>,
 }
@@ -157,6 +159,7 @@ impl Settings {
             ("[store] url", self.store == running.store),
             ("[store] master_key", same_key(&self.master_key, &running.master_key)),
             ("[mail]", self.mail.is_same(&running.mail)),
+            ("[limits]", self.limits == running.limits),
             ("[log] requests", self.log_requests == running.log_requests),
             ("[log] level", self.log_level == running.log_level),
         ]

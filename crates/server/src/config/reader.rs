@@ -6,8 +6,9 @@ use narthex_idp::{MailError, SmtpMailer};
 use narthex_model::{
     AccountId, Hostname, IngressRule, MasterKey, OriginRequest, Secret, Zone, ZoneId,
 };
-use narthex_proxy::{LogRequests, ServerCertificate};
+use narthex_proxy::{Limits, LogRequests, ServerCertificate};
 use narthex_snapshot::{Countries, Snapshot};
+use std::num::NonZeroUsize;
 use std::ops::Range;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -34,7 +35,7 @@ impl Reader<'_> {
             http: file.listen.http.clone(),
             metrics: file.listen.metrics,
             trusted_proxies: file.listen.trusted_proxies.clone(),
-            cores: file.listen.cores.map_or_else(every_core, std::num::NonZeroUsize::get),
+            cores: file.listen.cores.map_or_else(every_core, NonZeroUsize::get),
             account_id: file.account.id.clone(),
             team_name: file.team.name.clone(),
             team: file.team.domain.clone(),
@@ -69,6 +70,7 @@ impl Reader<'_> {
                 file::Level::Info => LogLevel::Info,
                 file::Level::Debug => LogLevel::Debug,
             },
+            limits: limits(&file.limits),
             countries: self.countries(file.geo.database.as_ref())?,
             data_dir,
         };
@@ -230,8 +232,19 @@ impl Reader<'_> {
     }
 }
 
+fn limits(file: &file::Limits) -> Limits {
+    let usual = Limits::default();
+    let or = |given: Option<NonZeroUsize>, usual| given.map_or(usual, NonZeroUsize::get);
+    Limits {
+        connections: or(file.connections, usual.connections),
+        connections_per_address: or(file.connections_per_address, usual.connections_per_address),
+        handshakes: or(file.handshakes, usual.handshakes),
+        ..usual
+    }
+}
+
 fn every_core() -> usize {
-    std::thread::available_parallelism().map_or(1, std::num::NonZeroUsize::get)
+    std::thread::available_parallelism().map_or(1, NonZeroUsize::get)
 }
 
 fn zone(zone: &file::Zone) -> Zone {

@@ -377,3 +377,22 @@ fn what_needs_a_restart_is_told_from_what_does_not() {
         assert_eq!(changed.need_restart(&running), want, "{to}");
     }
 }
+
+#[test]
+fn limits_are_read_and_wait_for_a_restart() {
+    let place = Place::new();
+    let usual = place.read(FULL).unwrap();
+    assert_eq!(usual.limits, Limits::default());
+    let text = format!("{FULL}\n[limits]\nconnections = 500\nconnections_per_address = 50\n");
+    let given = place.read(&text).unwrap();
+    let want = Limits { connections: 500, connections_per_address: 50, ..Limits::default() };
+    assert_eq!(given.limits, want);
+    assert_eq!(given.need_restart(&usual), ["[limits]"]);
+    let handshakes = place.read(&format!("{FULL}\n[limits]\nhandshakes = 5\n")).unwrap();
+    assert_eq!(handshakes.limits, Limits { handshakes: 5, ..Limits::default() });
+    let none = place.read(&format!("{FULL}\n[limits]\nhandshakes = 0\n"));
+    assert!(
+        none.unwrap_err().to_string().contains("nonzero"),
+        "nothing is unlimited, and nothing is closed"
+    );
+}
