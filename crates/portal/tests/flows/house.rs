@@ -5,8 +5,8 @@ use http::{Request, Response};
 use narthex_idp::{OutboundHttp, OutboundSettings, Outbox, Providers};
 use narthex_model::{
     AccessRecord, Account, AccountId, Application, AudTag, Authority, Clock, Configuration,
-    Hostname, IdentityNonce, IdentityProvider, IdpConfig, IdpId, MasterKey, Organization, Policy,
-    Premises, RayId, Revision, ServiceToken, UnixSeconds,
+    CountryCode, Hostname, IdentityNonce, IdentityProvider, IdpConfig, IdpId, MasterKey,
+    Organization, Policy, Premises, RayId, Revision, ServiceToken, UnixSeconds,
 };
 use narthex_portal::{Parts, Portal, Visit};
 use narthex_snapshot::{Live, Materials, Snapshot};
@@ -30,6 +30,8 @@ pub(crate) struct House {
     pub(crate) store: Arc<dyn Store>,
     pub(crate) outbox: Arc<Outbox>,
     pub(crate) clock: Clock,
+    /// Where requests come from, as a country database would say.
+    pub(crate) country: Option<CountryCode>,
     records: mpsc::Receiver<AccessRecord>,
     materials: Materials,
     configuration: Configuration,
@@ -93,6 +95,7 @@ impl House {
             store,
             outbox,
             clock,
+            country: None,
             records,
             materials,
             configuration,
@@ -132,7 +135,7 @@ impl House {
         let host: Hostname = url.host_str().unwrap().parse().unwrap();
         let visit = Visit {
             ip,
-            country: None,
+            country: self.country,
             ray: RayId::random(),
             host: Authority { host: host.clone(), port: url.port() },
             path: url.path().to_owned(),

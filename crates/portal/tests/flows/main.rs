@@ -5,9 +5,12 @@
 mod authorized;
 mod browser;
 mod certs;
+mod claims;
+mod durations;
 mod forms;
 mod house;
 mod identity;
+mod identity_fields;
 mod login;
 mod logout;
 mod loops;

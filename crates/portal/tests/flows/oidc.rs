@@ -313,3 +313,48 @@ async fn an_identity_is_read_anew_on_demand() {
     by_mail.log_in(&house, &url, "bea@example.com").await;
     assert_eq!(by_mail.get(&house, at).await.heading(), "There is nothing to read anew");
 }
+
+/// What a refresh reads anew decides at the next request, and is in the next token (access-protocol §10.5).
+#[tokio::test]
+async fn what_was_read_anew_decides() {
+    let provider = Provider::start().await;
+    let house = House::with(|plan| {
+        plan.provider(provider.configured(IDP, "Staff login"));
+        let red = json!({"oidc": {"identity_provider_id": IDP, "claim_name": "team", "claim_value": "red"}});
+        plan.app_for("vault", &["vault.example.com"], "allow", red, json!({}));
+    })
+    .await;
+    let mut browser = Browser::new();
+    let there = choose(&house, &mut browser).await;
+    let claims = |team: &str| json!({"email": ANN, "team": team, "iat": house.now().0});
+    let back = browser.get(&house, &provider.log_in(there.location(), claims("blue"))).await;
+    let onwards = back.location().to_owned();
+    browser.get(&house, &onwards).await;
+    let before = browser.cookie("app.example.com", "CF_Authorization").unwrap().to_owned();
+    let url = browser.visit(&house, "vault", "vault.example.com", "/");
+    assert_eq!(browser.get(&house, &url).await.status, StatusCode::FORBIDDEN, "not of that team");
+
+    house.clock.advance(60);
+    let there =
+        browser.get(&house, "https://auth.example.com/cdn-cgi/access/refresh-identity").await;
+    browser.get(&house, &provider.log_in(there.location(), claims("red"))).await;
+    let url = browser.visit(&house, "vault", "vault.example.com", "/");
+    let onwards = browser.get(&house, &url).await.location().to_owned();
+    browser.get(&house, &onwards).await;
+    let vault = browser.cookie("vault.example.com", "CF_Authorization").unwrap();
+    assert_eq!(house.open_app_token("vault", vault).custom["team"], "red");
+
+    let old = house.open_app_token("wiki", &before);
+    assert!(house.live.revocations.refuses_person(&old), "the old session's tokens are over");
+    let url = browser.visit(&house, "wiki", "app.example.com", "/");
+    let onwards = browser.get(&house, &url).await.location().to_owned();
+    browser.get(&house, &onwards).await;
+    let renewed = browser.cookie("app.example.com", "CF_Authorization").unwrap();
+    let renewed = house.open_app_token("wiki", renewed);
+    assert_eq!(
+        (renewed.sub, &renewed.custom["team"]),
+        (old.sub, &json!("red")),
+        "renewed in silence"
+    );
+    assert_ne!(renewed.identity_nonce, old.identity_nonce);
+}

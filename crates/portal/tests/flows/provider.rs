@@ -37,10 +37,15 @@ impl Provider {
 
     /// The provider as an administrator would configure it.
     pub(crate) fn configured(&self, id: &str, name: &str) -> IdentityProvider {
+        self.keeping(id, name, &["team"])
+    }
+
+    /// The same, with these claims kept.
+    pub(crate) fn keeping(&self, id: &str, name: &str, claims: &[&str]) -> IdentityProvider {
         let at = |path: &str| format!("{}/{path}", self.issuer);
         let config = json!({
             "client_id": "narthex", "issuer": self.issuer, "auth_url": at("auth"), "token_url": at("token"),
-            "certs_url": at("keys"), "claims": ["team"],
+            "certs_url": at("keys"), "claims": claims,
         });
         crate::house::idp(id, name, IdpConfig::parse("oidc", config).unwrap())
     }
