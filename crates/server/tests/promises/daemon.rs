@@ -83,11 +83,16 @@ impl Place {
 
     /// Starts `serve` and waits until it serves.
     pub(crate) fn serve(&self) -> Daemon {
-        let mut command = narthexd();
-        command.arg("serve").arg("--config").arg(self.config());
-        let daemon = Daemon::start(command);
+        let daemon = Daemon::start(self.serving());
         daemon.wait_for("serving https", 1);
         daemon
+    }
+
+    /// The command that serves.
+    pub(crate) fn serving(&self) -> Command {
+        let mut command = narthexd();
+        command.arg("serve").arg("--config").arg(self.config());
+        command
     }
 
     /// A client that trusts the local CA.

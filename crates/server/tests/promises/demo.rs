@@ -5,7 +5,7 @@ use crate::daemon::{Daemon, Place, narthexd};
 use serde_json::Value;
 use std::net::TcpListener;
 
-fn demo(place: &Place) -> Daemon {
+pub(crate) fn demo(place: &Place) -> Daemon {
     let mut command = narthexd();
     command.arg("demo").arg("--data-dir").arg(place.file("data"));
     for (option, port) in
