@@ -1,7 +1,7 @@
 //! Rules about the connection, asked anew on every request: network, country, service token, certificate.
 
 use crate::answer::Answer;
-use crate::selector::{Told, Wish};
+use crate::asked::{Told, Wish};
 use crate::{CertificateFact, Facts};
 use ipnet::IpNet;
 use narthex_model::{
@@ -177,7 +177,8 @@ mod tests {
     use super::*;
     use crate::Person;
     use crate::answer::Answer::{No, Unknown, Yes};
-    use crate::selector::{self, Asked};
+    use crate::asked::Asked;
+    use crate::selector;
     use narthex_model::{Decision, Rule, ServiceTokenId};
     use serde_json::{Value, json};
 

@@ -1,8 +1,9 @@
 //! The one rule that made a set of rules hold, or kept it from holding.
 
 use crate::answer::Answer;
-use crate::groups::Groups;
-use crate::selector::{self, Asked, Wish};
+use crate::asked::{Asked, Wish};
+use crate::rules::Groups;
+use crate::selector;
 use narthex_model::{Rule, RuleSet, Selector};
 
 /// The three lists of a set of rules, from the one whose failing leaves a policy farthest from matching to the

@@ -2,23 +2,10 @@
 
 use crate::PolicyFault;
 use crate::fault::{PolicyFaultKind, RuleFault};
-use crate::rules::{DEEPEST, Rules};
+use crate::rules::{CompiledGroup, DEEPEST, Groups, Rules};
 use narthex_model::{Group, GroupId, RuleSet};
 use std::collections::BTreeMap;
 use std::sync::Arc;
-
-/// Every group of the account, compiled. A clone is another handle to the same groups.
-#[derive(Clone, Debug, Default)]
-pub struct Groups {
-    by_id: Arc<BTreeMap<GroupId, Arc<CompiledGroup>>>,
-}
-
-/// A group whose rules are ready to be asked.
-#[derive(Debug)]
-pub(crate) struct CompiledGroup {
-    pub(crate) source: Arc<Group>,
-    pub(crate) rules: Rules,
-}
 
 impl Groups {
     /// Compiles all groups.
@@ -32,10 +19,6 @@ impl Groups {
             done.add(group, groups, &mut Vec::new())?;
         }
         Ok(done)
-    }
-
-    pub(crate) fn get(&self, id: GroupId) -> Option<&Arc<CompiledGroup>> {
-        self.by_id.get(&id)
     }
 
     /// Compiles `group` after all that it refers to; `trail` leads from the first group to it.

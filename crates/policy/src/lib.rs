@@ -8,6 +8,7 @@
 //! with "perhaps", and an `exclude` that may hold excludes.
 
 mod answer;
+mod asked;
 mod connection;
 mod facts;
 mod fault;
@@ -22,7 +23,7 @@ mod selector;
 
 pub use facts::{CertificateFact, Facts, Person};
 pub use fault::{PolicyFault, PolicyFaultKind};
-pub use groups::Groups;
 pub use list::{Admission, Admitted, Outcome, PolicyList, Refusal};
 pub use policy::CompiledPolicy;
 pub use reason::Reason;
+pub use rules::Groups;

@@ -2,7 +2,7 @@
 
 use crate::answer::Answer;
 use crate::person::is_present;
-use crate::{CompiledPolicy, Facts, Groups, PolicyFault, Reason, reason};
+use crate::{CompiledPolicy, Facts, Groups, PolicyFault};
 use narthex_model::{Decision, Group, GroupId, Policy};
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -158,19 +158,6 @@ impl PolicyList {
     /// All policies in order.
     pub fn policies(&self) -> impl ExactSizeIterator<Item = &Arc<CompiledPolicy>> {
         self.policies.iter()
-    }
-
-    /// Why the decision was what it was. Allocates; for refusals, logins and records.
-    ///
-    /// `outcome` is what [`Self::before_login`] or [`Self::after_login`] answered for the same facts. Where nobody
-    /// has logged in and [`Self::could_admit`] said no, pass `Outcome::Refuse(Refusal::NothingMatches)`.
-    #[must_use]
-    pub fn explain(&self, facts: &Facts<'_>, outcome: &Outcome) -> Reason {
-        match outcome {
-            Outcome::Admit(Admission { how: _, policy }) => reason::admitted(self, *policy, facts),
-            Outcome::Refuse(Refusal::DeniedBy(policy)) => reason::denied(self, *policy, facts),
-            Outcome::Refuse(Refusal::NothingMatches) => reason::nothing_matches(self, facts),
-        }
     }
 }
 

@@ -2,8 +2,8 @@
 
 use crate::Person;
 use crate::answer::Answer;
+use crate::asked::{Asked, Told, Wish};
 use crate::connection::is_machine;
-use crate::selector::{Asked, Told, Wish};
 use narthex_model::{Decision, EmailAddress, Identity, IdpId};
 use serde_json::Value;
 

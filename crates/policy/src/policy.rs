@@ -1,9 +1,9 @@
 //! One policy, compiled.
 
 use crate::answer::Answer;
+use crate::asked::Asked;
 use crate::fault::RuleFault;
 use crate::rules::Rules;
-use crate::selector::Asked;
 use crate::{Facts, Groups, PolicyFault};
 use narthex_model::{Decision, GoDuration, Policy, PolicyId};
 use std::sync::Arc;

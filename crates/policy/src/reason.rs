@@ -1,10 +1,12 @@
 //! Why a decision was what it was, for the person, the operator and the record.
 
 use crate::answer::Answer;
+use crate::asked::Wish;
 use crate::connection::is_machine;
 use crate::finding::{self, Finding, List};
 use crate::list::allows;
-use crate::selector::{self, Wish};
+use crate::list::{Admission, Outcome, Refusal};
+use crate::selector;
 use crate::{CompiledPolicy, Facts, Person, PolicyList};
 use narthex_model::{Decision, PolicyId, Selector};
 
@@ -27,8 +29,23 @@ pub struct Reason {
     pub about_identity: bool,
 }
 
+impl PolicyList {
+    /// Why the decision was what it was. Allocates; for refusals, logins and records.
+    ///
+    /// `outcome` is what [`Self::before_login`] or [`Self::after_login`] answered for the same facts. Where nobody
+    /// has logged in and [`Self::could_admit`] said no, pass `Outcome::Refuse(Refusal::NothingMatches)`.
+    #[must_use]
+    pub fn explain(&self, facts: &Facts<'_>, outcome: &Outcome) -> Reason {
+        match outcome {
+            Outcome::Admit(Admission { how: _, policy }) => admitted(self, *policy, facts),
+            Outcome::Refuse(Refusal::DeniedBy(policy)) => denied(self, *policy, facts),
+            Outcome::Refuse(Refusal::NothingMatches) => nothing_matches(self, facts),
+        }
+    }
+}
+
 /// Why the policy at `place` let the request in.
-pub(crate) fn admitted(list: &PolicyList, place: usize, facts: &Facts<'_>) -> Reason {
+fn admitted(list: &PolicyList, place: usize, facts: &Facts<'_>) -> Reason {
     let Some(policy) = list.policy(place) else { return no_policy() };
     let asked = policy.asked(facts, Answer::Unknown);
     let found = finding::why(&policy.source().rules, policy.groups(), asked);
@@ -38,7 +55,7 @@ pub(crate) fn admitted(list: &PolicyList, place: usize, facts: &Facts<'_>) -> Re
 }
 
 /// Why the Deny policy at `place` kept the request out.
-pub(crate) fn denied(list: &PolicyList, place: usize, facts: &Facts<'_>) -> Reason {
+fn denied(list: &PolicyList, place: usize, facts: &Facts<'_>) -> Reason {
     let Some(policy) = list.policy(place) else { return no_policy() };
     denied_by(policy, facts, Answer::Unknown)
 }
@@ -52,7 +69,7 @@ fn denied_by(policy: &CompiledPolicy, facts: &Facts<'_>, unlearned: Answer) -> R
 }
 
 /// Why no policy let the request in: what kept the nearest one from it.
-pub(crate) fn nothing_matches(list: &PolicyList, facts: &Facts<'_>) -> Reason {
+fn nothing_matches(list: &PolicyList, facts: &Facts<'_>) -> Reason {
     // Before a login the question was whether one could help; say what stands in the way of that.
     let unlearned = match facts.person {
         Person::Anybody | Person::Claims { .. } if !list.could_admit(facts) => Answer::Yes,

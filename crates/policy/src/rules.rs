@@ -1,11 +1,12 @@
 //! `include`, `require` and `exclude`, compiled: groups resolved, addresses sorted.
 
 use crate::answer::Answer;
+use crate::asked::Asked;
 use crate::fault::{PolicyFaultKind, RuleFault};
-use crate::groups::{CompiledGroup, Groups};
 use crate::person;
-use crate::selector::{self, Asked};
-use narthex_model::{EmailAddress, Rule, RuleSet, Selector};
+use crate::selector;
+use narthex_model::{EmailAddress, Group, GroupId, Rule, RuleSet, Selector};
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
 /// Groups nest at most this deep.
@@ -14,6 +15,25 @@ pub(crate) const DEEPEST: usize = 16;
 /// Answering one policy asks at most this many rules, those of its groups counted wherever they are used. Addresses
 /// in `include` and `exclude` count once per list, however many there are.
 pub(crate) const MOST_RULES: usize = 10_000;
+
+/// Every group of the account, compiled. A clone is another handle to the same groups.
+#[derive(Clone, Debug, Default)]
+pub struct Groups {
+    pub(crate) by_id: Arc<BTreeMap<GroupId, Arc<CompiledGroup>>>,
+}
+
+/// A group whose rules are ready to be asked.
+#[derive(Debug)]
+pub(crate) struct CompiledGroup {
+    pub(crate) source: Arc<Group>,
+    pub(crate) rules: Rules,
+}
+
+impl Groups {
+    pub(crate) fn get(&self, id: GroupId) -> Option<&Arc<CompiledGroup>> {
+        self.by_id.get(&id)
+    }
+}
 
 /// Rules ready to be asked.
 #[derive(Debug)]
