@@ -56,6 +56,8 @@ domain = "team.localhost:${gateway.port}"
 host = "admin.localhost:${gateway.port}"
 token = { file = "${path.join(gateway.dir, 'token')}" }
 ${['localhost', ...zones].map((name) => `[[zone]]\nname = "${name}"`).join('\n')}
+[outbound]
+private_networks = ["127.0.0.0/8", "::1/128"]
 ${smtp ? `[mail]\nfrom = "Acme login <no-reply@acme.test>"\nsmtp = "smtp://127.0.0.1:${smtp}"` : ''}
 ${extra}
 ${ingress.join('\n')}`,

@@ -30,6 +30,19 @@ def policy(decision, include=EVERYONE, **settings):
     return {"name": decision, "decision": decision, "include": include, **settings}
 
 
+def small_disk(size):
+    """What a command is put behind so that `data` is a file system of this size for it; nobody has to be root for that."""
+    mount = f'mount -t tmpfs -o mode=700,size={size} data data && exec "$@"'
+    return ["unshare", "--user", "--map-root-user", "--mount", "sh", "-c", mount, "sh"]
+
+
+def can_mount():
+    """Whether this machine lets its users have mount namespaces."""
+    with tempfile.TemporaryDirectory() as place:
+        os.mkdir(os.path.join(place, "data"))
+        return subprocess.run([*small_disk("1m"), "true"], cwd=place, capture_output=True).returncode == 0
+
+
 class ApiError(Exception):
     """The API said no."""
 
@@ -60,9 +73,10 @@ class App:
 
 class Gateway:
     """narthexd, running. `ingress` is a list of (hostname, service, further TOML lines). `listen` is added to that section,
-    `more` are other sections; `command` runs the program, if something else than the system is to."""
+    `more` are other sections; `command` runs the program, if something else than the system is to. With `disk`, a size as in
+    `8m`, its data lies on a file system of its own, in a mount namespace of its own."""
 
-    def __init__(self, ingress, smtp_port, listen="", more="", command=(), stderr=None):
+    def __init__(self, ingress, smtp_port, listen="", more="", command=(), stderr=None, disk=None):
         self.port, self.http_port = free_port(), free_port()
         self.dir = tempfile.mkdtemp(prefix="narthex-clients-")
         self.token = "clients-" + secrets.token_hex(16)
@@ -87,15 +101,20 @@ host = "admin.localhost:{self.port}"
 token = {{ file = "token" }}
 [[zone]]
 name = "localhost"
+[outbound]
+private_networks = ["127.0.0.0/8", "::1/128"]
 [mail]
 from = "Acme login <no-reply@acme.test>"
 smtp = "smtp://127.0.0.1:{smtp_port}"
 {more}
 {entries}""")
         self.log = open(os.path.join(self.dir, "log"), "w+")
+        os.mkdir(os.path.join(self.dir, "data"), 0o700)
+        around = small_disk(disk) if disk else []
         self.process = subprocess.Popen(
-            [*command, BINARY, "serve", "--config", os.path.join(self.dir, "narthex.toml")],
+            [*command, *around, BINARY, "serve", "--config", os.path.join(self.dir, "narthex.toml")],
             stdout=self.log, stderr=stderr or self.log, cwd=self.dir)
+        self.data = os.path.join(f"/proc/{self.process.pid}/root{self.dir}" if disk else self.dir, "data")
         self.wait()
         self.account = self.api("GET", "/accounts")[0]["id"]
 
@@ -108,7 +127,7 @@ smtp = "smtp://127.0.0.1:{smtp_port}"
 
     @property
     def ca(self):
-        return os.path.join(self.dir, "data", "local-ca.pem")
+        return os.path.join(self.data, "local-ca.pem")
 
     @property
     def api_base(self):

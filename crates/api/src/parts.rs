@@ -1,6 +1,7 @@
 //! What an operation has at hand: the parts of the gateway, and who asks. Below the door and the calls it makes.
 
 use crate::desk::Desk;
+use narthex_idp::Fence;
 use narthex_model::{Clock, RayId};
 use narthex_snapshot::Live;
 use narthex_store::Store;
@@ -17,6 +18,8 @@ pub struct ApiParts {
     pub desk: Arc<Desk>,
     /// What time it is.
     pub clock: Clock,
+    /// Where the gateway may call identity providers.
+    pub fence: Fence,
     /// SHA-256 of the token from the settings, which may do everything.
     pub bootstrap_token: Option<[u8; 32]>,
 }

@@ -13,7 +13,8 @@ impl From<OutboundError> for IdpError {
         match error {
             OutboundError::Unreachable(why) => Self::Unreachable(why),
             OutboundError::Answer(why) => Self::BadAnswer(why),
-            OutboundError::Fenced(why) | OutboundError::Setting(why) => Self::Misconfigured(why),
+            OutboundError::Fenced(why) => Self::Misconfigured(why.to_string()),
+            OutboundError::Setting(why) => Self::Misconfigured(why),
         }
     }
 }

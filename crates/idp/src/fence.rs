@@ -1,11 +1,116 @@
-//! Which addresses a URL that somebody typed in may lead to (security rule 32).
+//! Which addresses a URL that somebody typed in may lead to (security rule 32, A8).
 //!
-//! An administrator, or a provider's own metadata, can name any host. Unless a setting allows it, such a name never leads
-//! into the private network behind the gateway or to the machine it runs on. The exception is a host that is this machine by
-//! its very name: `localhost`, a name below it, or a loopback literal (development, and providers on the same machine).
+//! An administrator, or a provider's own metadata, can name any host. Such a name never leads into the private network
+//! behind the gateway or to the machine it runs on, except into networks that whoever runs the gateway has opened in the
+//! configuration file: a token of the API is not enough for that.
 
+use ipnet::IpNet;
+use narthex_model::IdpConfig;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
+use std::sync::Arc;
 use url::{Host, Url};
+
+/// A URL that calls must not be made to, with the reason for an operator.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum FencedOff {
+    /// No scheme that is spoken here, or not encrypted.
+    #[error("{0} is not an https address")]
+    Scheme(String),
+    /// It leads to an address of a private network, or to this machine.
+    #[error(
+        "{0} is a private address; calls to private addresses are not allowed unless [outbound] private_networks in the configuration file names their network"
+    )]
+    Private(String),
+}
+
+/// The internet, and the private networks that are open besides. By default there are none.
+#[derive(Clone, Debug, Default)]
+pub struct Fence {
+    open: Arc<[IpNet]>,
+}
+
+impl Fence {
+    /// A fence with gates to these networks.
+    #[must_use]
+    pub fn open_to(networks: &[IpNet]) -> Self {
+        Self { open: networks.into() }
+    }
+
+    /// A fence with a gate to the machine itself: for the demo, and for tests.
+    #[must_use]
+    pub fn open_to_this_machine() -> Self {
+        let (v4, v6) = (IpAddr::V4(Ipv4Addr::new(127, 0, 0, 0)), IpAddr::V6(Ipv6Addr::LOCALHOST));
+        Self::open_to(&[(v4, 8), (v6, 128)].map(|(ip, length)| {
+            IpNet::new(ip, length).expect("the prefix is no longer than the address")
+        }))
+    }
+
+    /// Whether a call to `url` may be tried: all that can be said without resolving a name. What the name leads to is
+    /// judged with [`Fence::admits_address`] whenever a connection is made.
+    ///
+    /// # Errors
+    /// [`FencedOff`] unless it is https (http for this machine by its name or number, where that is open) and a host
+    /// written as a number lies outside of private networks or in an open one.
+    pub fn admits(&self, url: &Url) -> Result<(), FencedOff> {
+        let numbers: Vec<IpAddr> = match url.host() {
+            Some(Host::Ipv4(ip)) => vec![ip.into()],
+            Some(Host::Ipv6(ip)) => vec![ip.into()],
+            Some(Host::Domain(name)) if is_localhost(name) => self.this_machine(),
+            Some(Host::Domain(_)) => return secure(url),
+            None => return Err(FencedOff::Scheme(shown(url))),
+        };
+        if url.scheme() != "http" || !is_this_machine(url) {
+            secure(url)?;
+        }
+        if !numbers.is_empty() && numbers.into_iter().all(|ip| self.admits_address(ip)) {
+            Ok(())
+        } else {
+            Err(FencedOff::Private(url.host_str().unwrap_or_default().to_owned()))
+        }
+    }
+
+    /// Whether the addresses of a provider that the gateway itself calls may be called. Where people log in is their
+    /// browsers' affair.
+    ///
+    /// # Errors
+    /// The name of the member of `config` and what is wrong with it.
+    pub fn admits_provider(&self, config: &IdpConfig) -> Result<(), (&'static str, FencedOff)> {
+        let IdpConfig::Oidc(config) = config else { return Ok(()) };
+        let issuer = config.issuer.as_ref().and_then(|issuer| issuer.parse::<Url>().ok());
+        for (member, url) in [
+            ("token_url", Some(&config.token_url)),
+            ("certs_url", Some(&config.certs_url)),
+            ("userinfo_url", config.userinfo_url.as_ref()),
+            ("issuer", issuer.as_ref()),
+        ] {
+            url.map_or(Ok(()), |url| self.admits(url)).map_err(|why| (member, why))?;
+        }
+        Ok(())
+    }
+
+    /// Whether a connection to `ip` may be made.
+    #[must_use]
+    pub fn admits_address(&self, ip: IpAddr) -> bool {
+        let ip = ip.to_canonical();
+        is_public(ip) || self.open.iter().any(|network| network.contains(&ip))
+    }
+
+    /// Where `localhost` and the names below it lead, as far as that is open; no resolver is asked.
+    pub(crate) fn this_machine(&self) -> Vec<IpAddr> {
+        let loopback = [IpAddr::V4(Ipv4Addr::LOCALHOST), IpAddr::V6(Ipv6Addr::LOCALHOST)];
+        loopback.into_iter().filter(|ip| self.admits_address(*ip)).collect()
+    }
+}
+
+fn secure(url: &Url) -> Result<(), FencedOff> {
+    if url.scheme() == "https" { Ok(()) } else { Err(FencedOff::Scheme(shown(url))) }
+}
+
+/// A URL for a message: no credentials, no query, not too long.
+fn shown(url: &Url) -> String {
+    let text = format!("{}://{}{}", url.scheme(), url.host_str().unwrap_or_default(), url.path());
+    text.chars().take(200).collect()
+}
 
 /// Whether the host of `url` is this machine by name or literal: `localhost`, `*.localhost` (RFC 6761 §6.3), 127.0.0.0/8, `::1`.
 pub(crate) fn is_this_machine(url: &Url) -> bool {
@@ -104,6 +209,57 @@ mod tests {
         ] {
             assert!(!is_public(near_miss.parse().unwrap()), "{near_miss}");
         }
+    }
+
+    #[test]
+    fn a8_a_fence_without_gates_lets_nothing_inside() {
+        let closed = Fence::default();
+        let here = Fence::open_to_this_machine();
+        let office = Fence::open_to(&["10.1.0.0/16".parse().unwrap(), "fd00::/8".parse().unwrap()]);
+        for (url, by_default, to_this_machine, to_the_office) in [
+            ("https://idp.example.com/", true, true, true),
+            ("https://8.8.8.8/", true, true, true),
+            ("http://idp.example.com/", false, false, false),
+            ("http://8.8.8.8/", false, false, false),
+            ("http://127.0.0.1:9464/metrics", false, true, false),
+            ("https://127.0.0.1/", false, true, false),
+            ("http://localhost/", false, true, false),
+            ("http://idp.localhost:8080/", false, true, false),
+            ("https://LOCALHOST./", false, true, false),
+            ("https://[::1]/", false, true, false),
+            ("https://[::ffff:127.0.0.1]/", false, true, false),
+            ("http://[::ffff:127.0.0.1]/", false, false, false),
+            ("https://2130706433/", false, true, false), // 127.0.0.1, as the URL parser and the connection read it
+            ("https://0x7f.1/", false, true, false),
+            ("https://10.1.2.3/", false, false, true),
+            ("https://[::ffff:10.1.2.3]/", false, false, true),
+            ("http://10.1.2.3/", false, false, false),
+            ("https://10.2.0.1/", false, false, false),
+            ("https://[fd12::1]/", false, false, true),
+            ("https://[fe80::1]/", false, false, false),
+            ("https://169.254.169.254/latest/meta-data/", false, false, false),
+            ("https://192.168.1.1/", false, false, false),
+            ("https://0.0.0.0/", false, false, false),
+            ("https://[::]/", false, false, false),
+            ("https://[64:ff9b::7f00:1]/", false, false, false),
+            ("file:///etc/passwd", false, false, false),
+            ("file://idp.example.com/etc/passwd", false, false, false),
+            ("ftp://idp.example.com/", false, false, false),
+            ("gopher://idp.example.com/", false, false, false),
+            ("unix:/run/docker.sock", false, false, false),
+            ("data:application/json,{}", false, false, false),
+        ] {
+            let url: Url = url.parse().unwrap();
+            assert_eq!(closed.admits(&url).is_ok(), by_default, "{url}");
+            assert_eq!(here.admits(&url).is_ok(), to_this_machine, "{url}, this machine open");
+            assert_eq!(office.admits(&url).is_ok(), to_the_office, "{url}, the office open");
+        }
+        let url: Url = "https://user:secret@10.0.0.1/x?token=1".parse().unwrap();
+        let refused = closed.admits(&url).unwrap_err().to_string();
+        assert!(refused.starts_with("10.0.0.1 is a private address"), "{refused}");
+        let url: Url = "http://user:secret@idp.example.com/x?token=1".parse().unwrap();
+        let refused = closed.admits(&url).unwrap_err().to_string();
+        assert_eq!(refused, "http://idp.example.com/x is not an https address");
     }
 
     #[test]

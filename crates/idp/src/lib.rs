@@ -30,6 +30,7 @@ mod userinfo;
 
 pub use assertion::Assertion;
 pub use error::IdpError;
+pub use fence::{Fence, FencedOff};
 pub use mail::{Mail, MailError, Mailer};
 pub use oidc::{Begun, CallbackParams, PendingOidc};
 pub use outbound::{OutboundError, OutboundHttp, OutboundSettings};

@@ -4,21 +4,21 @@
 //! is checked against the fence at the moment it is made, with the very addresses that it is made to, so that a name which
 //! changes its addresses in between gains nothing.
 
-use crate::fence;
+use crate::fence::{self, Fence, FencedOff};
 use http::header::{CONTENT_ENCODING, CONTENT_LENGTH};
 use reqwest::dns::{Addrs, Name, Resolve, Resolving};
 use std::error::Error;
 use std::fmt;
-use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
+use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
-use url::{Host, Url};
+use url::Url;
 
 /// How calls are fenced.
 #[derive(Clone)]
 pub struct OutboundSettings {
-    /// Whether private, loopback and link-local addresses may be called. Off by default.
-    pub allow_private: bool,
+    /// Which private, loopback and link-local addresses may be called: none by default.
+    pub fence: Fence,
     /// Certificate authorities trusted besides the system's, each file PEM.
     pub extra_roots_pem: Vec<Vec<u8>>,
     /// Total time of one call, from resolving to the last byte of the answer: 10 s by default.
@@ -30,7 +30,7 @@ pub struct OutboundSettings {
 impl Default for OutboundSettings {
     fn default() -> Self {
         Self {
-            allow_private: false,
+            fence: Fence::default(),
             extra_roots_pem: Vec::new(),
             timeout: Duration::from_secs(10),
             max_answer: 1024 * 1024,
@@ -45,8 +45,8 @@ pub enum OutboundError {
     #[error("the HTTP client cannot be built: {0}")]
     Setting(String),
     /// The address is fenced off.
-    #[error("{0}")]
-    Fenced(String),
+    #[error(transparent)]
+    Fenced(#[from] FencedOff),
     /// No connection, or no whole answer in time.
     #[error("{0}")]
     Unreachable(String),
@@ -59,7 +59,7 @@ pub enum OutboundError {
 #[derive(Clone)]
 pub struct OutboundHttp {
     client: reqwest::Client,
-    allow_private: bool,
+    fence: Fence,
     timeout: Duration,
     max_answer: usize,
 }
@@ -84,12 +84,12 @@ impl OutboundHttp {
             .pool_max_idle_per_host(2)
             .pool_idle_timeout(Duration::from_secs(30))
             .user_agent(concat!("narthex/", env!("CARGO_PKG_VERSION")))
-            .dns_resolver(Fence { allow_private: settings.allow_private })
+            .dns_resolver(Arc::new(Resolver(settings.fence.clone())))
             .tls_certs_merge(roots)
             .build()
             .map_err(setting)?;
-        let OutboundSettings { allow_private, timeout, max_answer, .. } = settings;
-        Ok(Self { client, allow_private, timeout, max_answer })
+        let OutboundSettings { fence, timeout, max_answer, .. } = settings;
+        Ok(Self { client, fence, timeout, max_answer })
     }
 
     /// Makes one call and reads the whole answer, whatever its status.
@@ -101,9 +101,9 @@ impl OutboundHttp {
         request: http::Request<Vec<u8>>,
     ) -> Result<http::Response<Vec<u8>>, OutboundError> {
         let request = reqwest::Request::try_from(request)
-            .map_err(|_| OutboundError::Fenced("the address is not an http URL".to_owned()))?;
+            .map_err(|_| FencedOff::Scheme("the address".to_owned()))?;
         let url = request.url().clone();
-        self.admits(&url)?;
+        self.fence.admits(&url)?;
         let mut answer = self.client.execute(request).await.map_err(|e| self.explain(&url, &e))?;
         let host = url.host_str().unwrap_or_default();
         let refuse = |what: &str| Err(OutboundError::Answer(format!("{host} sent {what}")));
@@ -127,35 +127,11 @@ impl OutboundHttp {
         Ok(whole)
     }
 
-    /// The part of the fence that needs no resolving: the scheme, and addresses written as numbers, which a client connects
-    /// to without asking a resolver.
-    fn admits(&self, url: &Url) -> Result<(), OutboundError> {
-        let fenced = |why: String| Err(OutboundError::Fenced(why));
-        let literal = match url.host() {
-            Some(Host::Ipv4(ip)) => Some(IpAddr::V4(ip)),
-            Some(Host::Ipv6(ip)) => Some(IpAddr::V6(ip)),
-            Some(Host::Domain(_)) => None,
-            None => return fenced("the address has no host".to_owned()),
-        };
-        let this_machine = fence::is_this_machine(url);
-        match url.scheme() {
-            "https" => {}
-            "http" if this_machine || self.allow_private => {}
-            _ => return fenced(format!("{url} is not an https address")),
-        }
-        match literal {
-            Some(ip) if !this_machine && !self.allow_private && !fence::is_public(ip) => {
-                fenced(private(&ip.to_string()))
-            }
-            Some(_) | None => Ok(()),
-        }
-    }
-
     fn explain(&self, url: &Url, error: &reqwest::Error) -> OutboundError {
         let mut cause: Option<&(dyn Error + 'static)> = Some(error);
         while let Some(this) = cause {
-            if let Some(FencedOff(name)) = this.downcast_ref() {
-                return OutboundError::Fenced(private(name));
+            if let Some(fenced) = this.downcast_ref::<FencedOff>() {
+                return OutboundError::Fenced(fenced.clone());
             }
             cause = this.source();
         }
@@ -175,10 +151,6 @@ impl fmt::Debug for OutboundHttp {
     }
 }
 
-fn private(host: &str) -> String {
-    format!("{host} is a private address; calls to private addresses are not allowed here")
-}
-
 /// The text of the innermost cause: outer ones repeat the URL.
 fn deepest(error: &dyn Error) -> String {
     let mut deepest: &dyn Error = error;
@@ -188,41 +160,26 @@ fn deepest(error: &dyn Error) -> String {
     deepest.to_string()
 }
 
-/// A name that leads only to addresses beyond the fence.
-#[derive(Debug, thiserror::Error)]
-#[error("{0} leads to private addresses only")]
-struct FencedOff(String);
-
 /// Resolves names, keeps what the fence admits, and knows `localhost` by heart.
-struct Fence {
-    allow_private: bool,
-}
+struct Resolver(Fence);
 
-impl Resolve for Fence {
+impl Resolve for Resolver {
     fn resolve(&self, name: Name) -> Resolving {
-        let allow_private = self.allow_private;
+        let fence = self.0.clone();
         Box::pin(async move {
             let name = name.as_str();
-            let addresses: Vec<SocketAddr> = if fence::is_localhost(name) {
-                let loopback = [IpAddr::V4(Ipv4Addr::LOCALHOST), IpAddr::V6(Ipv6Addr::LOCALHOST)];
-                loopback.map(|ip| SocketAddr::new(ip, 0)).into()
+            let at = |ip| SocketAddr::new(ip, 0);
+            let admitted: Vec<SocketAddr> = if fence::is_localhost(name) {
+                fence.this_machine().into_iter().map(at).collect()
             } else {
-                let admitted = |a: &SocketAddr| allow_private || fence::is_public(a.ip());
                 let found = tokio::net::lookup_host((name, 0)).await?;
-                let found: Vec<SocketAddr> = found.filter(admitted).collect();
-                if found.is_empty() {
-                    return Err(FencedOff(name.to_owned()).into());
-                }
-                found
+                found.filter(|found| fence.admits_address(found.ip())).collect()
             };
-            Ok(Box::new(addresses.into_iter()) as Addrs)
+            if admitted.is_empty() {
+                return Err(FencedOff::Private(name.to_owned()).into());
+            }
+            Ok(Box::new(admitted.into_iter()) as Addrs)
         })
-    }
-}
-
-impl From<Fence> for Arc<dyn Resolve> {
-    fn from(fence: Fence) -> Self {
-        Arc::new(fence)
     }
 }
 
@@ -230,63 +187,63 @@ impl From<Fence> for Arc<dyn Resolve> {
 mod tests {
     use super::*;
 
-    fn http(allow_private: bool) -> OutboundHttp {
-        OutboundHttp::new(OutboundSettings { allow_private, ..Default::default() }).unwrap()
-    }
-
-    #[test]
-    fn numbers_and_schemes_are_fenced_before_any_connection() {
-        for (url, fenced, allowed) in [
-            ("https://idp.example.com/", true, true),
-            ("https://8.8.8.8/", true, true),
-            ("http://127.0.0.1:1/", true, true),
-            ("http://idp.localhost/", true, true),
-            ("http://idp.example.com/", false, true),
-            ("https://10.0.0.1/", false, true),
-            ("https://169.254.169.254/", false, true),
-            ("https://[::ffff:127.0.0.1]/", false, true),
-            ("https://[fd00::1]/", false, true),
-            ("https://0.0.0.0/", false, true),
-            ("https://2130706434/", true, true), // 127.0.0.2, as the URL parser reads it
-            ("ftp://idp.example.com/", false, false),
-        ] {
-            let url: Url = url.parse().unwrap();
-            assert_eq!(http(false).admits(&url).is_ok(), fenced, "{url}");
-            assert_eq!(http(true).admits(&url).is_ok(), allowed, "{url}, private allowed");
-        }
+    fn http(fence: Fence) -> OutboundHttp {
+        OutboundHttp::new(OutboundSettings { fence, ..Default::default() }).unwrap()
     }
 
     #[tokio::test]
     async fn names_are_fenced_by_what_they_lead_to() {
-        let resolve = |name: &str, allow_private| {
+        let resolve = |name: &str, fence: Fence| {
             let name = name.parse().unwrap();
-            async move { Fence { allow_private }.resolve(name).await.map(Iterator::collect) }
+            async move { Resolver(fence).resolve(name).await.map(Iterator::collect) }
         };
-        let here: Vec<SocketAddr> = resolve("any.thing.localhost", false).await.unwrap();
-        assert!(!here.is_empty() && here.iter().all(|a| a.ip().is_loopback()));
+        let (closed, here) = (Fence::default, Fence::open_to_this_machine);
+        let found: Vec<SocketAddr> = resolve("any.thing.localhost", here()).await.unwrap();
+        assert!(!found.is_empty() && found.iter().all(|a| a.ip().is_loopback()));
         // A number in the place of a name resolves without a network, as a hostile name would.
-        for name in ["10.0.0.1", "127.0.0.1", "169.254.169.254"] {
-            let refused = resolve(name, false).await.unwrap_err();
-            assert!(refused.downcast_ref::<FencedOff>().is_some(), "{name}");
-            assert!(resolve(name, true).await.is_ok_and(|a| a.len() == 1), "{name}");
+        for name in ["10.0.0.1", "127.0.0.1", "169.254.169.254", "localhost", "any.thing.localhost"]
+        {
+            let refused = resolve(name, closed()).await.unwrap_err();
+            assert_eq!(
+                refused.downcast_ref(),
+                Some(&FencedOff::Private(name.to_owned())),
+                "{name}"
+            );
         }
+        let office = Fence::open_to(&["10.0.0.0/8".parse().unwrap()]);
+        assert!(resolve("10.0.0.1", office.clone()).await.is_ok_and(|found| found.len() == 1));
+        assert!(resolve("127.0.0.1", office).await.is_err());
     }
 
-    /// Finds private addresses behind every name.
-    struct Inside;
+    /// Leads to an ordinary address the first time and inside from then on, as a name under attack does.
+    struct Rebinding(Resolver, std::sync::atomic::AtomicUsize);
 
-    impl Resolve for Inside {
-        fn resolve(&self, name: Name) -> Resolving {
-            Box::pin(async move { Err(FencedOff(name.as_str().to_owned()).into()) })
+    impl Resolve for Rebinding {
+        fn resolve(&self, _name: Name) -> Resolving {
+            let before = self.1.fetch_add(1, std::sync::atomic::Ordering::Relaxed);
+            let name = if before == 0 { "192.88.100.1" } else { "127.0.0.1" };
+            self.0.resolve(name.parse().unwrap())
         }
     }
 
     #[tokio::test]
-    async fn a_name_that_leads_inside_is_fenced_and_not_just_unreachable() {
-        let client = reqwest::Client::builder().dns_resolver(Arc::new(Inside)).build().unwrap();
-        let http = OutboundHttp { client, ..http(false) };
+    async fn a8_a_name_that_moves_inside_is_fenced_and_not_just_unreachable() {
+        let resolver = Rebinding(Resolver(Fence::default()), Default::default());
+        let first = resolver.resolve("idp.example.com".parse().unwrap()).await;
+        assert!(first.is_ok(), "what a check before the call would have seen");
+        let client = reqwest::Client::builder().dns_resolver(Arc::new(resolver)).build().unwrap();
+        let http = OutboundHttp { client, ..http(Fence::default()) };
         let request = http::Request::get("https://idp.example.com/keys").body(Vec::new()).unwrap();
         let refused = http.call(request).await.unwrap_err();
-        assert_eq!(refused, OutboundError::Fenced(private("idp.example.com")));
+        assert_eq!(refused, OutboundError::Fenced(FencedOff::Private("127.0.0.1".to_owned())));
+    }
+
+    #[tokio::test]
+    async fn a8_a_number_is_fenced_before_any_connection() {
+        let request =
+            http::Request::get("https://169.254.169.254/latest").body(Vec::new()).unwrap();
+        let refused = http(Fence::default()).call(request).await.unwrap_err();
+        let private = FencedOff::Private("169.254.169.254".to_owned());
+        assert_eq!(refused, OutboundError::Fenced(private));
     }
 }

@@ -6,8 +6,8 @@
 mod provider;
 
 use narthex_idp::{
-    Assertion, CallbackParams, IdpError, OutboundHttp, OutboundSettings, Outbox, PendingOidc,
-    Providers,
+    Assertion, CallbackParams, Fence, IdpError, OutboundHttp, OutboundSettings, Outbox,
+    PendingOidc, Providers,
 };
 use narthex_model::{Clock, IdentityProvider};
 use provider::{Answer, Manners, NOW, Provider, REDIRECT, Sign, identity_provider};
@@ -26,7 +26,7 @@ struct Gateway {
 
 impl Gateway {
     fn new() -> Self {
-        Self::with(OutboundSettings::default())
+        Self::with(here())
     }
 
     fn with(settings: OutboundSettings) -> Self {
@@ -56,6 +56,11 @@ impl Gateway {
         let (location, pending) = self.begin(idp).await?;
         self.finish(idp, &pending, &at.log_in(&location)).await
     }
+}
+
+/// Settings with which providers on this machine may be called.
+fn here() -> OutboundSettings {
+    OutboundSettings { fence: Fence::open_to_this_machine(), ..OutboundSettings::default() }
 }
 
 fn redirect() -> Url {
@@ -278,7 +283,7 @@ async fn o4_discovery_and_keys_are_fenced() {
 
     let provider = Provider::start(at_jwks(Answer::Drip)).await;
     let timeout = Duration::from_millis(200);
-    let gateway = Gateway::with(OutboundSettings { timeout, ..Default::default() });
+    let gateway = Gateway::with(OutboundSettings { timeout, ..here() });
     let error = gateway.begin(&provider.configured(json!({}))).await.unwrap_err();
     assert!(
         matches!(&error, IdpError::Unreachable(why) if why.contains("within 200ms")),
@@ -287,11 +292,24 @@ async fn o4_discovery_and_keys_are_fenced() {
 }
 
 #[tokio::test]
+async fn a8_nor_is_this_machine_unless_that_is_open() {
+    let provider = Provider::start(Manners::default()).await;
+    let closed = Gateway::with(OutboundSettings::default());
+    let error = closed.begin(&provider.configured(json!({}))).await.unwrap_err();
+    assert!(
+        matches!(&error, IdpError::Misconfigured(why) if why.contains("[outbound] private_networks")),
+        "{error}"
+    );
+    assert!(Gateway::new().begin(&provider.configured(json!({}))).await.is_ok());
+}
+
+#[tokio::test]
 async fn o4_private_addresses_are_not_called() {
     for host in ["10.0.0.1", "192.168.1.1", "169.254.169.254", "[fd00::1]", "[::ffff:127.0.0.1]"] {
         let url = |path: &str| format!("https://{host}/{path}");
         let config = json!({"client_id": "c", "auth_url": url("auth"), "token_url": url("token"), "certs_url": url("keys")});
-        let error = Gateway::new().begin(&identity_provider(config)).await.unwrap_err();
+        let closed = Gateway::with(OutboundSettings::default());
+        let error = closed.begin(&identity_provider(config)).await.unwrap_err();
         assert!(
             matches!(&error, IdpError::Misconfigured(why) if why.contains("private")),
             "{error}"

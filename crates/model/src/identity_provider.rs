@@ -83,10 +83,12 @@ impl IdpConfig {
                     .map_err(|e| InvalidIdpConfig::Member(e.to_string()))?;
                 config.written = written;
                 for (name, url) in [
-                    ("auth_url", &config.auth_url),
-                    ("token_url", &config.token_url),
-                    ("certs_url", &config.certs_url),
+                    ("auth_url", Some(&config.auth_url)),
+                    ("token_url", Some(&config.token_url)),
+                    ("certs_url", Some(&config.certs_url)),
+                    ("userinfo_url", config.userinfo_url.as_ref()),
                 ] {
+                    let Some(url) = url else { continue };
                     let local = url.host_str().is_some_and(|h| {
                         h == "localhost"
                             || h.ends_with(".localhost")
@@ -223,6 +225,7 @@ mod tests {
             ("auth_url", json!("http://a.example.com/")),
             ("token_url", json!("file:///etc/passwd")),
             ("certs_url", json!("not a URL")),
+            ("userinfo_url", json!("http://u.example.com/")),
             ("client_id", Value::Null),
         ] {
             let mut config = base.clone();

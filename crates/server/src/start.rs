@@ -10,7 +10,7 @@ use crate::restarts::{Panicked, Restarts, Work};
 use crate::{data_dir, errands, keys, metrics, organization, records};
 use narthex_api::{Api, ApiError, ApiParts, Desk, Standing};
 use narthex_idp::{
-    Mailer, OutboundHttp, OutboundSettings, Outbox, Providers, SmtpMailer, Unposted,
+    Fence, Mailer, OutboundHttp, OutboundSettings, Outbox, Providers, SmtpMailer, Unposted,
 };
 use narthex_model::{
     AccountId, Clock, Configuration, IdpConfig, MasterKey, Premises, Revision, Timestamp,
@@ -152,7 +152,17 @@ pub async fn start(
     {
         tracing::warn!("login codes cannot be sent: give [mail] from and smtp, and restart");
     }
-    let outbound = OutboundHttp::new(OutboundSettings::default())?;
+    let fence = Fence::open_to(&settings.private_networks);
+    for provider in configuration.identity_providers.values() {
+        if let Err((member, why)) = fence.admits_provider(&provider.config) {
+            tracing::warn!(
+                "nobody can log in at the provider {:?}: {member}: {why}",
+                provider.name
+            );
+        }
+    }
+    let outbound = OutboundSettings { fence: fence.clone(), ..OutboundSettings::default() };
+    let outbound = OutboundHttp::new(outbound)?;
     let providers = Providers::new(outbound, mailer, clock.clone());
     let desk = Arc::new(Desk::new(
         live.clone(),
@@ -176,6 +186,7 @@ pub async fn start(
             store: store.clone(),
             desk: desk.clone(),
             clock: clock.clone(),
+            fence,
             bootstrap_token: settings
                 .bootstrap_token
                 .as_ref()

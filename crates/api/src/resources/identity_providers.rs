@@ -5,6 +5,7 @@ use crate::call::Call;
 use crate::error::{ApiError, Kind};
 use crate::fields::Fields;
 use crate::resources::found;
+use narthex_idp::Fence;
 use narthex_model::{IdentityProvider, IdpConfig, IdpId, InvalidIdpConfig, ScimConfig, TeamDomain};
 use narthex_snapshot::FaultAt;
 use serde_json::{Value, json};
@@ -35,7 +36,9 @@ struct Form {
 }
 
 impl Form {
-    fn read(fields: &Fields) -> Result<Self, ApiError> {
+    /// Reads a body. An address that `fence` keeps the gateway from calling is refused at once, and not at somebody's
+    /// first login (security A8).
+    fn read(fields: &Fields, fence: &Fence) -> Result<Self, ApiError> {
         let name = fields.name()?.ok_or_else(|| fields.refuse("name", "name is required"))?;
         let kind: String = fields.need("type")?;
         let mut config = fields.raw("config").cloned().unwrap_or_else(|| json!({}));
@@ -45,6 +48,9 @@ impl Form {
         let config = IdpConfig::parse(&kind, config).map_err(|error| match error {
             InvalidIdpConfig::NotYet(_) => fields.refuse("type", error.to_string()),
             InvalidIdpConfig::Member(_) => fields.refuse("config", error.to_string()),
+        })?;
+        fence.admits_provider(&config).map_err(|(member, why)| {
+            ApiError::invalid(format!("/config/{member}"), format!("config: {member}: {why}"))
         })?;
         let scim: ScimConfig = fields.or_default("scim_config")?;
         if scim.enabled {
@@ -90,7 +96,7 @@ pub(crate) async fn get(call: Call) -> Result<Answer, ApiError> {
 }
 
 pub(crate) async fn create(call: Call) -> Result<Answer, ApiError> {
-    let Form { name, config, scim } = Form::read(&call.fields()?)?;
+    let Form { name, config, scim } = Form::read(&call.fields()?, &call.parts.fence)?;
     let (id, zone, now) = (IdpId::random(), call.scope.zone(), call.stamp());
     let (created_at, updated_at) = (now, now);
     let idp = Arc::new(IdentityProvider { id, name, config, scim, zone, created_at, updated_at });
@@ -105,7 +111,7 @@ pub(crate) async fn create(call: Call) -> Result<Answer, ApiError> {
 pub(crate) async fn update(call: Call) -> Result<Answer, ApiError> {
     let id = call.id(0, Kind::IdentityProvider)?;
     let fields = call.fields()?;
-    let form = Form::read(&fields)?;
+    let form = Form::read(&fields, &call.parts.fence)?;
     let idp = call
         .change(&places(id), |configuration| {
             let seen = |idp: &IdentityProvider| call.scope.sees(idp.zone.as_ref());

@@ -28,7 +28,7 @@ pub(crate) struct Gateway {
     pub(crate) desk: Arc<Desk>,
     pub(crate) ray: RayId,
     /// Removed when the gateway is dropped.
-    _directory: tempfile::TempDir,
+    directory: tempfile::TempDir,
 }
 
 /// RSA keys cost a good part of a second in debug builds; the tests share one.
@@ -102,9 +102,20 @@ impl Gateway {
             store: Arc::clone(&store),
             desk: Arc::clone(&desk),
             clock: clock.clone(),
+            fence: narthex_idp::Fence::default(),
             bootstrap_token: Some(sha256(TOKEN)),
         });
-        Self { api, clock, live, store, desk, ray: RayId::random(), _directory: directory }
+        Self { api, clock, live, store, desk, ray: RayId::random(), directory }
+    }
+
+    /// Does something to the database behind the gateway's back.
+    pub(crate) async fn meddle(&self, statement: &'static str) {
+        use sqlx::Connection;
+        let file = self.directory.path().join("narthex.db");
+        let options = sqlx::sqlite::SqliteConnectOptions::new().filename(file);
+        let mut database = sqlx::SqliteConnection::connect_with(&options).await.unwrap();
+        sqlx::raw_sql(statement).execute(&mut database).await.unwrap();
+        database.close().await.unwrap();
     }
 
     /// Sends a request as it is.

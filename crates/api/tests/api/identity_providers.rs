@@ -106,6 +106,64 @@ async fn what_is_no_provider_is_refused_with_its_place() {
     }
 }
 
+/// What the gateway would never call is refused when it is written, with its place. What a name leads to is only known
+/// when it is called, and judged then (`idp/src/outbound.rs`).
+#[tokio::test]
+async fn a8_no_provider_leads_into_the_private_network() {
+    let gateway = Gateway::new().await;
+    let made = gateway.result(Method::POST, "{A}/access/identity_providers", oidc(), 201).await;
+    let path = format!("{{A}}/access/identity_providers/{}", made["id"].as_str().unwrap());
+    let before = gateway.result(Method::GET, &path, "", 200).await;
+    for url in [
+        "http://localhost:9464/metrics",
+        "https://localhost/",
+        "https://idp.localhost/",
+        "https://LOCALHOST./",
+        "http://127.0.0.1/",
+        "https://127.0.0.1/",
+        "https://127.1/",
+        "https://0x7f000001/",
+        "https://2130706433/",
+        "https://017700000001/",
+        "https://[::1]/",
+        "https://[::ffff:127.0.0.1]/",
+        "https://[::ffff:a00:1]/",
+        "https://[64:ff9b::a00:1]/",
+        "https://[2002:a00:1::]/",
+        "https://0.0.0.0/",
+        "https://10.0.0.1/",
+        "https://172.16.0.1/",
+        "https://192.168.0.1/",
+        "https://100.64.0.1/",
+        "https://169.254.169.254/latest/meta-data/",
+        "https://[fe80::1]/",
+        "https://[fd00:ec2::254]/",
+        "https://\u{ff11}\u{ff10}.0.0.1/", // full-width digits
+        "file:///etc/passwd",
+        "gopher://idp.example.com/",
+        "unix:/run/docker.sock",
+        "http://idp.example.com/",
+    ] {
+        for member in ["token_url", "certs_url", "userinfo_url", "issuer"] {
+            let mut body = oidc();
+            body["config"][member] = json!(url);
+            for (method, path) in
+                [(Method::POST, "{A}/access/identity_providers"), (Method::PUT, path.as_str())]
+            {
+                let (status, code, why, place) = gateway.refusal(method, path, &body).await;
+                assert_eq!((status, code), (400, 12_130), "{member} {url}: {why}");
+                assert!(place.starts_with("/config"), "{member} {url}: {place}");
+                assert!(why.contains(member), "{url}: {why}");
+            }
+        }
+    }
+    assert_eq!(gateway.result(Method::GET, &path, "", 200).await, before, "nothing was written");
+    // Where people log in is for their browsers to reach, not for the gateway.
+    let mut body = oidc();
+    body["config"]["auth_url"] = json!("https://10.0.0.1/auth");
+    gateway.result(Method::PUT, &path, &body, 200).await;
+}
+
 #[tokio::test]
 async fn a_provider_that_an_application_names_stays() {
     let gateway = Gateway::new().await;

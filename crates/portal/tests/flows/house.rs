@@ -2,7 +2,7 @@
 
 use bytes::Bytes;
 use http::{Request, Response};
-use narthex_idp::{OutboundHttp, OutboundSettings, Outbox, Providers};
+use narthex_idp::{Fence, OutboundHttp, OutboundSettings, Outbox, Providers};
 use narthex_model::{
     AccessRecord, Account, AccountId, Application, AudTag, Authority, Clock, Configuration,
     CountryCode, Hostname, IdentityNonce, IdentityProvider, IdpConfig, IdpId, MasterKey,
@@ -78,7 +78,10 @@ impl House {
         let snapshot = Snapshot::compile(&materials, &plan.configuration, Revision(1)).unwrap();
         let live = Arc::new(Live::new(snapshot));
         let outbox = Arc::new(Outbox::new(clock.clone()));
-        let settings = OutboundSettings { allow_private: true, ..OutboundSettings::default() };
+        let settings = OutboundSettings {
+            fence: Fence::open_to_this_machine(),
+            ..OutboundSettings::default()
+        };
         let http = OutboundHttp::new(settings).unwrap();
         let (sender, records) = mpsc::channel(1_000);
         let portal = Portal::new(Parts {

@@ -31,6 +31,8 @@ pub(super) struct File {
     #[serde(default)]
     pub(super) log: Log,
     #[serde(default)]
+    pub(super) outbound: Outbound,
+    #[serde(default)]
     pub(super) geo: Geo,
     #[serde(default)]
     pub(super) limits: Limits,
@@ -147,6 +149,13 @@ pub(super) enum Level {
     #[default]
     Info,
     Debug,
+}
+
+#[derive(Debug, Default, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct Outbound {
+    #[serde(default)]
+    pub(super) private_networks: Vec<ipnet::IpNet>,
 }
 
 #[derive(Debug, Default, Deserialize)]

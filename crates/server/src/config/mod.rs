@@ -108,6 +108,8 @@ pub struct Settings {
     pub log_level: LogLevel,
     /// What nobody may exceed.
     pub limits: Limits,
+    /// Private networks in which identity providers may be called.
+    pub private_networks: Vec<ipnet::IpNet>,
     /// The country database, read whole.
     pub countries: Option<Arc<Countries>>,
 }
@@ -160,6 +162,7 @@ impl Settings {
             ("[store] master_key", same_key(&self.master_key, &running.master_key)),
             ("[mail]", self.mail.is_same(&running.mail)),
             ("[limits]", self.limits == running.limits),
+            ("[outbound] private_networks", self.private_networks == running.private_networks),
             ("[log] requests", self.log_requests == running.log_requests),
             ("[log] level", self.log_level == running.log_level),
         ]

@@ -71,6 +71,7 @@ impl Reader<'_> {
                 file::Level::Debug => LogLevel::Debug,
             },
             limits: limits(&file.limits),
+            private_networks: file.outbound.private_networks.clone(),
             countries: self.countries(file.geo.database.as_ref())?,
             data_dir,
         };

@@ -80,6 +80,9 @@ smtp = "smtp://postman:hunter2@127.0.0.1:2525"
 requests = "all"
 level = "debug"
 
+[outbound]
+private_networks = ["10.1.0.0/16", "::1/128"]
+
 [geo]
 
 [[ingress]]
@@ -104,6 +107,10 @@ fn every_key_is_read() {
     assert_eq!(
         settings.trusted_proxies,
         ["10.0.0.0/8".parse().unwrap(), "fd00::/8".parse().unwrap()]
+    );
+    assert_eq!(
+        settings.private_networks,
+        ["10.1.0.0/16".parse().unwrap(), "::1/128".parse().unwrap()]
     );
     assert_eq!(settings.team.issuer(), "https://access.example.com:8443");
     assert_eq!(settings.team_name, "acme");

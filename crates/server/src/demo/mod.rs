@@ -76,6 +76,9 @@ host = "admin.localhost:{port}"
 [[zone]]
 name = "localhost"
 
+[outbound]
+private_networks = ["127.0.0.0/8", "::1/128"]
+
 [[ingress]]
 hostname = "app.localhost"
 service = "unix:{example}"
