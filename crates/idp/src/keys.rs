@@ -240,6 +240,9 @@ impl JsonWebKey for ProviderKey {
 }
 
 #[cfg(test)]
+mod vectors;
+
+#[cfg(test)]
 mod tests {
     use super::*;
     use serde_json::json;
