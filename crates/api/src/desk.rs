@@ -8,7 +8,7 @@ use arc_swap::ArcSwap;
 use narthex_model::{Configuration, Organization, Premises, Revision, UnixSeconds};
 use narthex_snapshot::{Countries, Live, Materials, Snapshot};
 use narthex_store::{AdminRecord, Change, Store, StoreError, StoredKey};
-use narthex_token::{KeyAction, KeyError, KeyRing, SigningKey, next_action, rotate_now};
+use narthex_token::{KeyAction, KeyError, KeyRing, SigningKey, made_at, next_action, rotate_now};
 use serde_json::json;
 use std::sync::Arc;
 use tokio::sync::Mutex;
@@ -148,23 +148,28 @@ impl Desk {
         self.note(&pen, audit).await?;
         let action = rotate_now(&pen.keys, now);
         self.carry_out(&mut pen.keys, action, now).await?;
-        self.keep_schedule(&mut pen, now).await?;
-        self.renew_ring(&mut pen, now).await
+        let kept = self.keep_schedule(&mut pen, now).await;
+        self.renew_ring(&mut pen, now).await?; // the store has the new signer, whatever came after
+        kept
     }
 
     /// Does what the key schedule asks for at `now`: call it at start and then every minute. Answers whether
     /// anything changed.
     ///
     /// # Errors
-    /// `Store` when the keys could not be kept; the ring in force stays.
+    /// `Store` when the keys could not be kept. What the dates of the keys ask for happens all the same: a store that is
+    /// full neither keeps a retired key alive nor holds the next one back (security J7).
     pub async fn tick(&self, now: UnixSeconds) -> Result<bool, ApiError> {
         let mut pen = self.pen.lock().await;
-        let acted = self.keep_schedule(&mut pen, now).await?;
-        let due = pen.materials.keys.next_rotation().is_some_and(|at| at <= now);
+        let before = pen.keys.clone();
+        let kept = self.keep_schedule(&mut pen, now).await;
+        let acted = before.len() != pen.keys.len()
+            || before.iter().zip(&pen.keys).any(|(before, now)| !Arc::ptr_eq(before, now));
+        let due = pen.materials.keys.changes_at().is_some_and(|at| at <= now);
         if acted || due {
             self.renew_ring(&mut pen, now).await?;
         }
-        Ok(acted || due)
+        kept.map(|()| acted || due)
     }
 
     /// Takes up what somebody else has committed.
@@ -213,18 +218,16 @@ impl Desk {
         self.put_in_force(pen, materials).await
     }
 
-    /// Brings the keys in line with the schedule; whether there was anything to do.
-    async fn keep_schedule(&self, pen: &mut Pen, now: UnixSeconds) -> Result<bool, ApiError> {
+    /// Brings the keys in line with the schedule, step by step; what was done before a step failed stays done.
+    async fn keep_schedule(&self, pen: &mut Pen, now: UnixSeconds) -> Result<(), ApiError> {
         let days = self.standing().organization()?.keys.key_rotation_interval_days;
-        let mut acted = false;
         loop {
             let action = next_action(&pen.keys, days, now);
             if action == KeyAction::Nothing {
-                return Ok(acted);
+                return Ok(());
             }
             info!("the key schedule asks for {action:?}");
             self.carry_out(&mut pen.keys, action, now).await?;
-            acted = true;
         }
     }
 
@@ -237,8 +240,9 @@ impl Desk {
         match action {
             KeyAction::Nothing => {}
             KeyAction::Generate { active_from } => {
+                let made_at = made_at(keys, now);
                 let making =
-                    tokio::task::spawn_blocking(move || SigningKey::generate(now, active_from));
+                    tokio::task::spawn_blocking(move || SigningKey::generate(made_at, active_from));
                 let key = making.await.map_err(|why| ApiError::Internal(why.to_string()))?;
                 self.store.put_key(&stored(&key)).await?;
                 keys.push(Arc::new(key));

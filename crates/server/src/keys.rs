@@ -3,7 +3,7 @@
 use narthex_api::stored;
 use narthex_model::UnixSeconds;
 use narthex_store::{Store, StoreError};
-use narthex_token::{KeyAction, KeyError, SigningKey, next_action};
+use narthex_token::{KeyAction, KeyError, SigningKey, made_at, next_action};
 use std::sync::Arc;
 
 /// Why the signing keys are not there.
@@ -39,7 +39,7 @@ pub(crate) async fn open(
     }
     // The rest of the schedule is the desk's; at a first start there must be something to sign with.
     while let KeyAction::Generate { active_from } = next_action(&keys, interval_days, now) {
-        let key = SigningKey::generate(now, active_from);
+        let key = SigningKey::generate(made_at(&keys, now), active_from);
         store.put_key(&stored(&key)).await?;
         keys.push(Arc::new(key));
     }

@@ -43,7 +43,7 @@ pub use payload::{Claims, MAX_MINTED_BYTES, Minted};
 pub use person::PersonToken;
 pub use ring::KeyRing;
 pub use schedule::{
-    KeyAction, OVERLAP_SECONDS, PUBLISHED_BEFORE_USE_SECONDS, next_action, rotate_now,
+    KeyAction, OVERLAP_SECONDS, PUBLISHED_BEFORE_USE_SECONDS, made_at, next_action, rotate_now,
 };
 pub use set_cookie::{AppSession, Binding};
 pub use verify::MAX_TOKEN_BYTES;

@@ -43,6 +43,13 @@ pub fn next_action(keys: &[Arc<SigningKey>], interval_days: u16, now: UnixSecond
     decide(&keys, interval_days, now)
 }
 
+/// When the key that [`KeyAction::Generate`] asks for counts as made: `now`, and after all other keys. Of two keys with one
+/// instant of first use the younger one signs, and two rotations within a second must not leave that to chance.
+#[must_use]
+pub fn made_at(keys: &[Arc<SigningKey>], now: UnixSeconds) -> UnixSeconds {
+    keys.iter().map(|key| key.created_at().plus(1)).fold(now, UnixSeconds::max)
+}
+
 /// What "rotate now" of the administration API asks for: the key that is published takes over at once.
 #[must_use]
 pub fn rotate_now(keys: &[Arc<SigningKey>], now: UnixSeconds) -> KeyAction {
