@@ -49,7 +49,8 @@ impl Portal {
         }
     }
 
-    /// The provider has vouched again: a new session of the same length, for the same person.
+    /// The provider has vouched again: a new session of the same length, for the same person. If it vouched for
+    /// somebody else, the session ends.
     pub(crate) async fn refreshed(
         &self,
         ask: &Ask<'_>,
@@ -62,7 +63,9 @@ impl Portal {
         let before = self.session(before).await?;
         let before = before.filter(|b| ask.now < b.expires_at).ok_or(Trouble::LoginOver)?;
         if identity.email != before.identity.email || identity.id != before.identity.id {
-            let reason = "logged in again as somebody else";
+            // Whoever sits there now is not whom the session is for (security O9).
+            self.end_session(&before.nonce, ask.now).await?;
+            let reason = "logged in again as somebody else; the session was ended";
             self.record_refresh(ask, idp, &identity, Verdict::Refused, reason).await;
             return Err(Trouble::OtherAccount);
         }

@@ -102,7 +102,7 @@ pub(crate) const REFRESH_BY_CODE: &str = "There is nothing to read anew";
 pub(crate) const REFRESH_BY_CODE_WHY: &str =
     "You logged in with a code by e-mail. To begin a new session, log out and log in again.";
 pub(crate) const OTHER_ACCOUNT_CAME: &str = "That is another account";
-pub(crate) const OTHER_ACCOUNT_WHY: &str = "Your identity provider answered for somebody else. Your session was left as it is; to change accounts, log out first.";
+pub(crate) const OTHER_ACCOUNT_WHY: &str = "Your identity provider answered for somebody else. Your session was ended; open the application again to log in.";
 
 pub(crate) const SENDING_FORM: &str = "Your form is being sent";
 pub(crate) const SENDING_FORM_WHY: &str =
