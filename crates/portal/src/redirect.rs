@@ -191,6 +191,55 @@ mod tests {
         assert_eq!(ReturnPath::parse(&long, &origin()), Err(ForeignTarget));
     }
 
+    /// The URL standard's own inputs (security C7), as they are and glued to what a check by text would let pass. What is
+    /// let through has to be, for a parser of URLs, a place of ours.
+    #[test]
+    fn c7_the_url_standards_inputs_lead_nowhere_else() {
+        let lines = include_str!("../testdata/url-standard-inputs.txt").lines();
+        let inputs = lines.filter(|line| !line.starts_with('#'));
+        let inputs: Vec<String> = inputs.map(|line| serde_json::from_str(line).unwrap()).collect();
+        let team: Authority = "auth.example.com".parse().unwrap();
+        let ours =
+            |host: &Hostname| ["app.example.com", "auth.example.com"].contains(&host.as_str());
+        let page = Url::parse("https://auth.example.com/cdn-cgi/access/login").unwrap();
+        let (mut kept, mut refused) = (0, 0);
+        for input in &inputs {
+            for raw in [
+                input.clone(),
+                format!("/{input}"),
+                format!("//{input}"),
+                format!("/\\{input}"),
+                format!("https://app.example.com{input}"),
+                format!("https://app.example.com/{input}"),
+                format!("https://app.example.com@{input}"),
+                input.replace("example.com", "app.example.com"),
+            ] {
+                match ReturnPath::parse(&raw, &origin()) {
+                    Err(ForeignTarget) => refused += 1,
+                    Ok(path) => {
+                        kept += 1;
+                        // As it is written into Location: behind the origin, and where a browser would take it from the page.
+                        let written = Url::parse(&format!("{}{path}", origin())).unwrap();
+                        assert_eq!(written.origin().ascii_serialization(), origin().to_string());
+                        let relative = page.join(path.as_str()).unwrap();
+                        assert_eq!(relative.origin(), page.origin(), "{raw:?} became {path}");
+                        let again = ReturnPath::parse(path.as_str(), &origin());
+                        assert_eq!(
+                            again.as_ref(),
+                            Ok(&path),
+                            "{raw:?}: what is kept is kept again"
+                        );
+                    }
+                }
+                if let Ok(url) = return_to(&raw, &team, ours) {
+                    assert!(ours(&url.host_str().unwrap().parse().unwrap()), "{raw:?}: {url}");
+                    assert_eq!((url.scheme(), url.port()), ("https", None), "{raw:?}: {url}");
+                }
+            }
+        }
+        assert!(inputs.len() > 700 && kept > 500 && refused > 3_000, "{kept} {refused}");
+    }
+
     #[test]
     fn the_port_is_the_team_domains() {
         let team: Authority = "auth.example.com:8443".parse().unwrap();

@@ -1,4 +1,4 @@
-//! Hostile targets, from the public list and by hand, against every parameter that says where to go (security C7, C8).
+//! Hostile targets, from the public list, the URL standard and by hand, against every parameter that says where to go (security C7, C8).
 
 use crate::browser::Browser;
 use crate::house::{House, escape};
@@ -18,6 +18,22 @@ fn hostile_targets() -> Vec<String> {
             Vec::new()
         }
     }
+}
+
+/// What the URL standard tries on browsers.
+fn url_standard() -> Vec<String> {
+    let lines = include_str!("../../testdata/url-standard-inputs.txt").lines();
+    let inputs = lines.filter(|line| !line.starts_with('#'));
+    inputs.map(|line| serde_json::from_str(line).unwrap()).collect()
+}
+
+/// Both lists: each target of the first in all its spellings, of the second as an honest client would write it into a
+/// query. What the check itself makes of the second, glued to all kinds of beginnings, is tried beside it.
+fn targets() -> Vec<(String, Vec<String>)> {
+    let hostile = hostile_targets().into_iter().map(|target| (spellings(&target).to_vec(), target));
+    let standard = url_standard().into_iter().map(|input| (vec![escape(&input)], input));
+    let targets = hostile.chain(standard).map(|(spellings, target)| (target, spellings));
+    targets.collect()
 }
 
 /// Each target as it stands, and in the two spellings in which it may arrive in a query.
@@ -40,8 +56,8 @@ async fn no_hostile_target_leads_anywhere_else_after_a_login() {
     browser.arrive(&house, "wiki", "app.example.com", "/", "ann@example.com").await;
     let kid = house.app("wiki").aud.to_string();
     let (mut tried, mut refused) = (0, 0);
-    for target in hostile_targets() {
-        for spelling in spellings(&target) {
+    for (target, spellings) in targets() {
+        for spelling in spellings {
             let path =
                 format!("/cdn-cgi/access/login/app.example.com?kid={kid}&redirect_url={spelling}");
             if !sendable(&path) {
@@ -81,8 +97,8 @@ async fn no_hostile_target_leads_anywhere_else_after_a_login() {
 #[tokio::test]
 async fn nor_after_a_logout() {
     let house = House::open().await;
-    for target in hostile_targets() {
-        for spelling in spellings(&target) {
+    for (target, spellings) in targets() {
+        for spelling in spellings {
             for host in ["auth.example.com", "app.example.com"] {
                 let path = format!("/cdn-cgi/access/logout?returnTo={spelling}");
                 if !sendable(&path) {
