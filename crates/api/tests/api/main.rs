@@ -10,6 +10,7 @@ mod identity_providers;
 mod inactivity;
 mod keys;
 mod logs;
+mod memory;
 mod organizations;
 mod policies;
 mod premises;
