@@ -62,6 +62,24 @@ class Browser:
         return self.jar(self.gateway.team)["CF_Authorization"]
 
 
+class Member(Browser):
+    """Somebody who has an account at an identity provider, to which everybody is sent at once."""
+
+    def __init__(self, gateway, provider, email):
+        super().__init__(gateway, None, email)
+        self.provider = provider
+
+    def visit(self, url, method="GET", form=None):
+        for _ in range(12):
+            answer = self.send(method, url, form=form)
+            if answer.status not in (301, 302, 303):
+                return url, answer
+            url, method, form = urllib.parse.urljoin(url, answer["location"]), "GET", None
+            if url.startswith(f"{self.provider.issuer}/auth?"):
+                url = self.provider.vouch(url, self.email)
+        raise AssertionError(f"too many redirects at {url}")
+
+
 def form_with(field, page, url):
     """The form of a page that has this field: where it goes and what it carries."""
     forms = re.findall(r"<form\b[^>]*>.*?</form>", page, re.S)

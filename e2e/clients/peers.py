@@ -1,15 +1,20 @@
-"""What stands around the gateway: an application that keeps what it is sent, and a mail server."""
+"""What stands around the gateway: applications that keep what they are sent, a mail server, an identity provider."""
 
 import contextlib
+import json
 import re
 import socket
 import threading
+import time
+import urllib.parse
 from dataclasses import dataclass
 
 import h2.config
 import h2.connection
 import h2.events
+import jwt
 import websockets.sync.server
+from cryptography.hazmat.primitives.asymmetric import rsa
 from wire import PATIENCE, Closed, Head, Reader
 
 HELLO = b"HTTP/1.1 200 OK\r\nContent-Type: text/plain\r\nContent-Length: 6\r\n\r\nhello\n"
@@ -192,3 +197,48 @@ class EchoSockets:
         """The heads of the handshakes since the last time."""
         seen, self.seen = self.seen, []
         return seen
+
+
+class Provider:
+    """An honest OpenID Connect provider on this machine. A code is the nonce and the address, so nothing is kept."""
+
+    def __init__(self):
+        self.key = rsa.generate_private_key(public_exponent=65537, key_size=2048)
+        self.listener = socket.create_server(("127.0.0.1", 0))
+        self.issuer = f"http://127.0.0.1:{self.listener.getsockname()[1]}"
+        serve(self.listener, self.converse)
+
+    @property
+    def config(self):
+        """As an administrator writes it down."""
+        return {"client_id": "narthex", "client_secret": "sec", "issuer": self.issuer, "auth_url": f"{self.issuer}/auth",
+                "token_url": f"{self.issuer}/token", "certs_url": f"{self.issuer}/keys"}
+
+    def vouch(self, location, email):
+        """Where somebody with this address is sent who was sent here."""
+        asked = dict(urllib.parse.parse_qsl(urllib.parse.urlsplit(location).query))
+        code = jwt.utils.base64url_encode(json.dumps([asked["nonce"], email]).encode()).decode()
+        return f"{asked['redirect_uri']}?{urllib.parse.urlencode({'code': code, 'state': asked['state']})}"
+
+    def converse(self, connection):
+        reader = Reader(connection)
+        while True:
+            head = reader.head()
+            path, body = head.line.split(" ")[1], reader.body(head).decode()
+            found = {"/keys": self.keys, "/token": self.token}.get(path)
+            answer = json.dumps(found(body)).encode() if found else b"{}"
+            status = b"200 OK" if found else b"404 Not Found"
+            connection.sendall(b"HTTP/1.1 %b\r\nContent-Type: application/json\r\nContent-Length: %d\r\n\r\n%b" % (
+                status, len(answer), answer))
+
+    def keys(self, _body):
+        public = jwt.algorithms.RSAAlgorithm.to_jwk(self.key.public_key(), as_dict=True)
+        return {"keys": [{**public, "kid": "1", "use": "sig", "alg": "RS256"}]}
+
+    def token(self, body):
+        nonce, email = json.loads(jwt.utils.base64url_decode(dict(urllib.parse.parse_qsl(body))["code"]))
+        now = int(time.time())
+        claims = {"iss": self.issuer, "aud": "narthex", "sub": email, "nonce": nonce, "iat": now, "exp": now + 600,
+                  "email": email, "email_verified": True}
+        signed = jwt.encode(claims, self.key, "RS256", {"kid": "1"})
+        return {"access_token": "a", "token_type": "Bearer", "id_token": signed}

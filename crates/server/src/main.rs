@@ -140,6 +140,9 @@ Ctrl-C stops the demo. Its data stays in {data}.
     );
 }
 
+/// SIGXFSZ, which is 25 on every system that this program is built for.
+const FILE_SIZE_EXCEEDED: i32 = 25;
+
 /// What the process is told from outside; caught before anything is started, so that no signal is missed.
 struct Signals {
     terminate: Signal,
@@ -147,6 +150,9 @@ struct Signals {
     hang_up: Signal,
     /// Caught so that they do nothing: the system would end the process.
     _without_meaning: [Signal; 3],
+    /// Never waited for. That it is caught makes a write beyond a limit of the file size (`ulimit -f`) fail as one on a
+    /// full disk does, instead of ending the gateway.
+    _file_size: Signal,
 }
 
 impl Signals {
@@ -160,6 +166,7 @@ impl Signals {
                 signal(SignalKind::user_defined2())?,
                 signal(SignalKind::alarm())?,
             ],
+            _file_size: signal(SignalKind::from_raw(FILE_SIZE_EXCEEDED))?,
         })
     }
 }
@@ -170,7 +177,8 @@ async fn until_told(
     config: Option<&Path>,
     signals: Signals,
 ) -> Result<(), Box<dyn Error>> {
-    let Signals { mut terminate, mut interrupt, mut hang_up, _without_meaning } = signals;
+    let Signals { mut terminate, mut interrupt, mut hang_up, _without_meaning, _file_size } =
+        signals;
     loop {
         tokio::select! {
             _ = terminate.recv() => break,

@@ -1,0 +1,151 @@
+"""A disk that takes nothing more: writes are refused and say why, what is in force goes on, and when there is room again
+everything works without a restart (security A10)."""
+
+import contextlib
+import json
+import os
+import resource
+import sqlite3
+
+import pytest
+from gateway import ApiError, Gateway, can_mount, policy
+from load import Caller, Crowd, Mirror
+
+# What may be said of a write that could not be kept: 507 where the system says that the disk is full, else 503.
+REFUSED = (503, 507)
+
+
+class Place:
+    """A gateway with an application for machines and one for everybody, and who uses them."""
+
+    def __init__(self, disk=None):
+        self.mirror = Mirror()
+        self.gateway = Gateway([("*.localhost", self.mirror.service, "")], 25, disk)
+        self.machine = self.gateway.service_token("steady")
+        self.pair = {"cf-access-client-id": self.machine["client_id"], "cf-access-client-secret": self.machine["client_secret"]}
+        self.app = self.gateway.protect(policy("non_identity", [{"service_token": {"token_id": self.machine["id"]}}]))
+        self.kept = set()
+        self.crowd = Crowd([Caller(self.app, self.pair, self.machine["client_id"], alpn) for alpn in ("http/1.1", "h2")])
+
+    def end(self):
+        self.crowd.end()
+        alive, logged = self.gateway.process.poll() is None, self.gateway.logged()
+        assert self.gateway.stop() == 0
+        assert alive and "panicked" not in logged, logged
+
+    def write(self, name):
+        """Makes a policy that fills a few pages."""
+        include = [{"email": {"email": f"{number}.{'x' * 40}@example.com"}} for number in range(200)]
+        made = self.gateway.access("POST", "/policies", {"name": name, "decision": "allow", "include": include})
+        self.kept.add(made["id"])
+
+    def write_until_refused(self):
+        """The log of the database is written again from its beginning now and then, so that a few writes more may fit."""
+        for number in range(2000):
+            try:
+                self.write(f"filling {number}")
+            except ApiError as refused:
+                return refused
+        raise AssertionError("2000 writes found room on a full disk")
+
+    def listed(self):
+        found, page = set(), 1
+        while part := self.gateway.access("GET", f"/policies?per_page=100&page={page}"):
+            found |= {one["id"] for one in part}
+            page += 1
+        return found
+
+    def refuses_writes(self, kinds):
+        """Writes of so many kinds are refused, and what is there stays as it is."""
+        refused = self.write_until_refused()
+        assert refused.status in REFUSED, refused
+        [error] = refused.errors
+        assert error["code"] == 10001 and self.gateway.dir not in error["message"], "no path of this machine"
+        signer = self.signer()
+        for method, path, body in [
+                ("DELETE", f"/service_tokens/{self.machine['id']}", None), ("POST", "/keys/rotate", None),
+                ("POST", "/apps", {"type": "self_hosted", "domain": "new.localhost"}),
+                ("POST", "/service_tokens", {"name": "new"}), ("PUT", f"/apps/{self.app.id}", {
+                    "type": "self_hosted", "domain": self.app.host, "policies": []})][:kinds]:
+            with pytest.raises(ApiError) as caught:
+                self.gateway.access(method, path, body)
+            assert caught.value.status in REFUSED, caught.value
+        assert self.signer() == signer
+        assert self.listed() == self.kept, "what was acknowledged, and nothing else"
+
+    def signer(self):
+        answer = self.gateway.request("GET", f"{self.gateway.team}/cdn-cgi/access/certs")
+        return json.loads(answer.body)["public_cert"]["kid"]
+
+    def stranger(self):
+        wrong = {**self.pair, "cf-access-client-secret": "0" * 64}
+        return self.app.request("GET", "/", wrong).status
+
+    def accepts_writes(self):
+        """At the first try, with all that depends on it."""
+        self.write("after")
+        signer = self.signer()
+        self.gateway.access("POST", "/keys/rotate")
+        assert self.signer() != signer
+        assert self.listed() == self.kept
+        fresh = self.gateway.protect(policy("bypass"))
+        assert fresh.request("GET", "/x").body == b"/x for "
+        for name in ("narthex.db", "records.db"):
+            with contextlib.closing(sqlite3.connect(f"file:{os.path.join(self.gateway.data, name)}?mode=ro", uri=True)) as database:
+                assert database.execute("PRAGMA integrity_check").fetchall() == [("ok",)]
+
+
+def story(place, fill, free, kinds=5):
+    """The same for everything that keeps a disk from taking more; writes of so many `kinds` are tried."""
+    try:
+        place.write("before")
+        with place.crowd.unharmed():
+            undo = fill(place.gateway)
+            place.refuses_writes(kinds)
+            assert place.stranger() == 401, "nobody gets in who did not before"
+        with place.crowd.unharmed():
+            free(undo)
+            place.accepts_writes()
+    finally:
+        place.end()
+
+
+@pytest.mark.skipif(not can_mount(), reason="this machine lets its users mount nothing")
+def test_a10_a_disk_that_is_full():
+    def fill(gateway):
+        filler = os.path.join(gateway.data, "filler")
+        with open(filler, "wb", buffering=0) as file:
+            size = 1 << 20
+            while size:
+                try:
+                    file.write(b"x" * size)
+                except OSError:
+                    size //= 2
+        return filler
+
+    story(Place(disk="12m"), fill, os.remove)
+
+
+def test_a10_a_limit_of_the_file_size():
+    """`ulimit -f`, or LimitFSIZE= of systemd: the signal that comes with it ends nobody, and neither does a log that is full."""
+    def fill(gateway):
+        resource.prlimit(gateway.process.pid, resource.RLIMIT_FSIZE, (4096, resource.RLIM_INFINITY))
+        return gateway
+
+    def free(gateway):
+        resource.prlimit(gateway.process.pid, resource.RLIMIT_FSIZE, (resource.RLIM_INFINITY, resource.RLIM_INFINITY))
+
+    story(Place(), fill, free)
+
+
+def test_a10_somebody_else_holds_the_database():
+    def fill(gateway):
+        other = sqlite3.connect(os.path.join(gateway.data, "narthex.db"), isolation_level=None)
+        other.execute("BEGIN IMMEDIATE")
+        return other
+
+    def free(other):
+        other.rollback()
+        other.close()
+
+    story(Place(), fill, free, kinds=1)  # each is refused after five seconds of patience
