@@ -1,11 +1,12 @@
 # The two commands that a newcomer needs: `make run` and `make test`.
 
-.PHONY: help run test lint unit stories bench setup
+.PHONY: help run test lint unit stories bench timing setup
 
 help:
 	@echo "make run    start a demo gateway on this machine and print the addresses to open"
 	@echo "make test   install what the tests need, then run all of them"
 	@echo "make bench  measure the gateway beside its peers and print a table"
+	@echo "make timing try whether the time of a comparison tells anything about a secret"
 
 run: ; @deploy/prepare build && cargo build --quiet --locked --package narthex-server && exec target/debug/narthexd demo $(ARGS)
 
@@ -23,5 +24,7 @@ stories:
 	cargo build --quiet --locked --package narthex-server
 	cargo build --quiet --locked --workspace --examples
 	e2e/run
+
+timing: ; @deploy/prepare build && cargo test --quiet --locked --release --package narthex-e2e --test timing -- --ignored --test-threads 1 --nocapture
 
 bench: ; @deploy/prepare build bench && bench/run
