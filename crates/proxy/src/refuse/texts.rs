@@ -100,6 +100,11 @@ impl Refusal {
                 "The gateway did not get an answer in time.",
                 "Try again in a moment.",
             ),
+            Self::Upstream(UpstreamError::Revoked) => notice(
+                "Your access has ended",
+                "Your session was ended, or your access was taken back, while the application was being asked. What it did with the request is not known.",
+                "Open the page again to see whether you can log in.",
+            ),
             Self::Upstream(_) if status == StatusCode::GATEWAY_TIMEOUT => notice(
                 "No answer in time",
                 "The application behind this gateway did not answer in time.",

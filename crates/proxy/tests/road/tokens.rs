@@ -192,6 +192,22 @@ async fn j7_a_retired_key_opens_nothing_once_its_overlap_is_over() {
 }
 
 #[tokio::test]
+async fn c11_whoever_is_revoked_while_the_application_works_is_told_so() {
+    let town = town().await;
+    let token = town.log_in("a@b.test", WIKI);
+    let mut wire = town.wire(WIKI).await;
+    wire.send(cookie(&token).replacen("GET / ", "GET /slow ", 1)).await;
+    while town.origin.seen().is_empty() {
+        tokio::task::yield_now().await;
+    }
+    town.live.revocations.revoke_app(&town.app(WIKI).aud, NOW);
+    let answer = wire.answer().await.unwrap();
+    assert_eq!(answer.status, 403, "{answer:?}");
+    assert!(answer.text().contains("Your access has ended"), "{}", answer.text());
+    assert_eq!(town.wire(WIKI).await.ask(cookie(&token)).await.status, 302);
+}
+
+#[tokio::test]
 async fn j7_a_key_of_another_organisation_with_the_same_kid_opens_nothing() {
     let town = town().await;
     let good = claims(&town.log_in("a@b.test", WIKI));
