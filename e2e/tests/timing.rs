@@ -226,7 +226,8 @@ async fn api(token: &str) -> (Api, tempfile::TempDir) {
         admin: None,
         ingress: Vec::new(),
     });
-    let materials = Materials { premises, keys, countries: None };
+    let materials =
+        Materials { premises, keys, countries: None, revocation_lists: Default::default() };
     let snapshot = Snapshot::compile(&materials, &configuration, revision).unwrap();
     let live = Arc::new(Live::new(snapshot));
     let standing = Standing { revision, configuration };

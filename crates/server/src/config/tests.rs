@@ -80,9 +80,6 @@ smtp = "smtp://postman:hunter2@127.0.0.1:2525"
 requests = "all"
 level = "debug"
 
-[outbound]
-private_networks = ["10.1.0.0/16", "::1/128"]
-
 [geo]
 
 [[ingress]]
@@ -94,6 +91,9 @@ origin_request = { connect_timeout = "5s", response_timeout = "1m", http_host_he
 [[ingress]]
 hostname = "*.example.org"
 service = "http_status:404"
+
+[outbound]
+private_networks = ["10.1.0.0/16", "::1/128"]
 "#;
 
 #[test]
