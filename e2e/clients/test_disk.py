@@ -21,7 +21,7 @@ class Place:
 
     def __init__(self, disk=None):
         self.mirror = Mirror()
-        self.gateway = Gateway([("*.localhost", self.mirror.service, "")], 25, disk)
+        self.gateway = Gateway([("*.localhost", self.mirror.service, "")], 25, disk=disk)
         self.machine = self.gateway.service_token("steady")
         self.pair = {"cf-access-client-id": self.machine["client_id"], "cf-access-client-secret": self.machine["client_secret"]}
         self.app = self.gateway.protect(policy("non_identity", [{"service_token": {"token_id": self.machine["id"]}}]))
