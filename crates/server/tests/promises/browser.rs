@@ -37,6 +37,19 @@ impl Browser {
         self.go("POST", &page.host, &action, &fields.join("&")).await
     }
 
+    /// Goes where an answer leads, to the end.
+    pub(crate) async fn follow(&mut self, answer: &Answer) -> Page {
+        let location = answer.headers["location"].to_str().unwrap();
+        let (authority, path) =
+            location.strip_prefix("https://").and_then(|rest| rest.split_once('/')).unwrap();
+        let host = authority.split(':').next().unwrap();
+        self.open(host, &format!("/{path}")).await
+    }
+
+    pub(crate) fn forget(&mut self, host: &str, name: &str) {
+        self.cookies.remove(&(host.to_owned(), name.to_owned()));
+    }
+
     async fn go(&mut self, method: &str, host: &str, path: &str, body: &str) -> Page {
         let (mut method, mut host, mut path) = (method, host.to_owned(), path.to_owned());
         let mut body = body;
@@ -61,10 +74,23 @@ impl Browser {
     }
 
     async fn ask(&mut self, method: &str, host: &str, path: &str, body: &str) -> Answer {
+        let headers = [("content-type", "application/x-www-form-urlencoded")];
+        self.step(method, host, path, &headers, body.as_bytes()).await
+    }
+
+    /// One request with these headers and this browser's cookies; no redirect is followed.
+    pub(crate) async fn step(
+        &mut self,
+        method: &str,
+        host: &str,
+        path: &str,
+        headers: &[(&str, &str)],
+        body: &[u8],
+    ) -> Answer {
         let mine = self.cookies.iter().filter(|((at, _), _)| at == host);
         let cookies: Vec<_> = mine.map(|((_, name), value)| format!("{name}={value}")).collect();
         let cookies = cookies.join("; ");
-        let mut headers = vec![("content-type", "application/x-www-form-urlencoded")];
+        let mut headers = headers.to_vec();
         if !cookies.is_empty() {
             headers.push(("cookie", &cookies));
         }

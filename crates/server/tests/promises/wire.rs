@@ -32,6 +32,11 @@ pub(crate) struct Answer {
 }
 
 impl Answer {
+    pub(crate) fn sets(&self, cookie: &str) -> bool {
+        let set = self.headers.get_all("set-cookie").iter();
+        set.filter_map(|set| set.to_str().ok()).any(|set| set.starts_with(&format!("{cookie}=")))
+    }
+
     pub(crate) fn text(&self) -> String {
         String::from_utf8_lossy(&self.body).into_owned()
     }
@@ -93,7 +98,7 @@ impl Connection {
         method: &str,
         path: &str,
         headers: &[(&str, &str)],
-        body: &str,
+        body: impl AsRef<[u8]>,
     ) -> Result<Answer, Failure> {
         self.sender.ready().await?;
         let mut request = hyper::Request::builder().method(method).uri(path);
@@ -101,7 +106,7 @@ impl Connection {
         for (name, value) in headers {
             request = request.header(*name, *value);
         }
-        let body = Full::new(Bytes::from(body.to_owned()));
+        let body = Full::new(Bytes::copy_from_slice(body.as_ref()));
         let answer = self.sender.send_request(request.body(body)?).await?;
         let (head, body) = answer.into_parts();
         let body = body.collect().await?.to_bytes().to_vec();
