@@ -20,7 +20,7 @@ const gone = (kind) => `${kind.name.toLowerCase()}.invalid`
 let stage
 
 before(async () => {
-  const sites = ['binding', 'pair', 'lone', 'unset', 'eager', 'dead', 'spa', 'other', 'else', 'bypass', 'near', 'far']
+  const sites = ['binding', 'pair', 'lone', 'unset', 'eager', 'dead', 'spa', 'other', 'else', 'bypass', 'near', 'far', 'form']
   const hosts = [...ROWS.flatMap((row) => row.sites), ...sites.map((site) => `*.${site}.localhost`), '*.invalid']
   stage = await Stage.open(hosts)
   for (const [destinations, settings] of applications()) await stage.protect(destinations, settings)
@@ -44,6 +44,8 @@ function applications() {
     [at('a.eager', 'b.eager'), { eager_redirect_cookie_setting: false }],
     [at('a.spa', 'b.spa', 'b.other', 'c.else'), { cors_headers: cors([stage.pagesOf('a.spa.localhost')]) }],
     [at('a.bypass', 'b.bypass'), { options_preflight_bypass: true }],
+    [at('a.form'), { replay_post_after_login: true }],
+    [at('b.form'), {}],
     [at('a.near', 'b.far'), {
       cors_headers: cors([stage.pagesOf('a.near.localhost')]),
       partitioned_cookie_handoff: true,
@@ -230,6 +232,33 @@ function stories(kind) {
       assert.deepEqual((await stage.steps()).slice(-again.length), again)
     },
 
+    async 'replay_post_after_login=on: a form that is posted after the session ended reaches the origin once, as it was'(window) {
+      const target = stage.url('a.form.localhost', '/save?draft=1')
+      const [text, bytes] = ['first line\r\nzweite Zeile: ä & = %41', [0, 255, 13, 10, 45, 45, 128]]
+      await window.goto(stage.url('a.form.localhost', '/edit'))
+      await window.forget('CF_Authorization')
+      await stage.steps()
+      const seen = stage.origin.requests.length
+      await window.follow(target, post, target, text, bytes)
+      assert.equal(await stage.rounds(), 1)
+      const [form, ...more] = stage.origin.requests.slice(seen)
+      assert.deepEqual([form.method, form.url, more], ['POST', '/save?draft=1', []])
+      assert.equal(form.headers['cf-access-authenticated-user-email'], 'ann@example.com')
+      assert.deepEqual(originSaw(), ['CF_Authorization'])
+      const sent = await new Response(form.body, { headers: { 'content-type': form.headers['content-type'] } }).formData()
+      assert.equal(sent.get('text'), text)
+      assert.deepEqual([...new Uint8Array(await sent.get('scan').arrayBuffer())], bytes)
+    },
+
+    async 'replay_post_after_login=off: the page comes after the login, and the form is lost'(window) {
+      const target = stage.url('b.form.localhost', '/save?draft=1')
+      await window.goto(stage.url('b.form.localhost', '/edit'))
+      await window.forget('CF_Authorization')
+      const seen = stage.origin.requests.length
+      await window.follow(target, post, target, 'text', [1])
+      assert.deepEqual(stage.origin.requests.slice(seen).map(({ method }) => method), ['GET'])
+    },
+
     async 'a single-page application whose session is over learns from a 401 where to log in, and goes on'(window) {
       const page = stage.url('a.spa.localhost', '/board?tab=2')
       const own = stage.url('a.spa.localhost', '/data')
@@ -273,6 +302,19 @@ function stories(kind) {
       assert.equal(request.headers['cf-access-authenticated-user-email'], 'ann@example.com')
     },
   }
+}
+
+/** Posts a form with a text and a file, as the page at hand would. */
+function post(url, text, bytes) {
+  const file = new DataTransfer()
+  file.items.add(new File([new Uint8Array(bytes)], 'scan.bin', { type: 'application/octet-stream' }))
+  const form = Object.assign(document.createElement('form'), { method: 'post', enctype: 'multipart/form-data', action: url })
+  form.append(
+    Object.assign(document.createElement('textarea'), { name: 'text', value: text }),
+    Object.assign(document.createElement('input'), { name: 'scan', type: 'file', files: file.files }),
+  )
+  document.body.append(form)
+  form.submit()
 }
 
 /** The same in windows that keep cookies from other sites. */

@@ -24,7 +24,7 @@ export class Origin {
       request.on('end', () => {
         origin.requests.push({ method, url, headers, body: Buffer.concat(parts) })
         if (/\/data\b/.test(url)) return data(request, response)
-        response.setHeader('content-type', 'text/html')
+        response.setHeader('content-type', 'text/html; charset=utf-8')
         response.end(`<!doctype html><title>Application</title><link rel=icon href="data:,">
           <h1>Hello from ${headers.host}</h1><p id=url>${url}</p>`)
       })
