@@ -28,9 +28,14 @@ impl Live {
         }
     }
 
-    /// Puts a new snapshot in force; requests under way keep the one they began with.
+    /// Puts a new snapshot in force; requests under way keep the one they began with. When other client certificates count
+    /// than before, that is a revocation too: streams that stay open are asked about at once.
     pub fn publish(&self, snapshot: Snapshot) {
-        self.snapshot.store(Arc::new(snapshot));
+        let snapshot = Arc::new(snapshot);
+        let before = self.snapshot.swap(Arc::clone(&snapshot));
+        if !snapshot.trusts_as(&before) {
+            self.revocations.ring();
+        }
     }
 
     /// Forgets sessions and revocations that no token in force can refer to any more. To be called now and then.

@@ -68,7 +68,7 @@ impl Revocations {
     }
 
     /// After the tables have changed: whoever sees the new generation sees the change.
-    fn ring(&self) {
+    pub(crate) fn ring(&self) {
         let next = self.generation.fetch_add(1, Ordering::AcqRel) + 1;
         self.bell.send_modify(|seen| *seen = next.max(*seen));
     }

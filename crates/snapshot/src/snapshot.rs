@@ -182,6 +182,16 @@ impl Snapshot {
         self.certificates.rules()
     }
 
+    /// Whether the same client certificates count on every host as in `other`.
+    pub(crate) fn trusts_as(&self, other: &Self) -> bool {
+        let digest = |rule: &Arc<CertificateRule>| rule.trust.digest();
+        let same = |(host, rule): (&Hostname, &Arc<CertificateRule>)| {
+            other.certificate_rule(host).map(digest) == Some(digest(rule))
+        };
+        self.certificate_rules().count() == other.certificate_rules().count()
+            && self.certificate_rules().all(same)
+    }
+
     /// The managed headers of the zone of `host`, whether or not a certificate is asked for there.
     #[must_use]
     pub fn managed_headers(&self, host: &Hostname) -> ManagedHeaders {
