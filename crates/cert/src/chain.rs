@@ -7,8 +7,9 @@ use std::sync::Arc;
 /// Certificates that a client may send; a path that we trust has at most eight.
 pub const MAX_CHAIN_CERTIFICATES: usize = 16;
 
-/// Bytes of DER that a client may send in all its certificates together.
-pub const MAX_CHAIN_BYTES: usize = 64 * 1024;
+/// Bytes of DER that a client may send in all its certificates together. A session ticket holds the chain and has to stay
+/// below 64 KiB.
+pub const MAX_CHAIN_BYTES: usize = 48 * 1024;
 
 /// A leaf and what the client sent behind it, in its order. Nothing about it is trusted yet; that the client holds
 /// the leaf's private key has been shown by the handshake.

@@ -1,6 +1,7 @@
 //! Sending a client to log in: the redirect to the team domain, byte for byte as access-protocol §3.2 shows it.
 
 use crate::body::ProxyBody;
+use crate::client_certificate::{Judged, Standing};
 use crate::lane::Lane;
 use crate::site::RESOURCE_METADATA;
 use crate::source::Source;
@@ -46,6 +47,8 @@ pub(crate) struct Challenge<'a> {
     pub(crate) token: Option<&'a Arc<ServiceToken>>,
     /// Whether a service token was sent that proves nothing.
     pub(crate) invalid_token: bool,
+    /// The client certificate; `None` where none is asked for.
+    pub(crate) certificate: Option<&'a Judged>,
     pub(crate) now: UnixSeconds,
 }
 
@@ -92,6 +95,21 @@ impl Challenge<'_> {
         [whole, self.target.path()].into_iter().find(fits).unwrap_or("/")
     }
 
+    /// What is known of the client certificate: with one that is trusted, the login itself may depend on it.
+    fn mtls_auth(&self) -> serde_json::Value {
+        let Some(judged) = self.certificate else { return MetaToken::no_certificate() };
+        match (judged.holder(), judged.standing()) {
+            (Some(holder), _) => holder.mtls_auth(),
+            (None, Standing::Missing | Standing::Trusted) => MetaToken::no_certificate(),
+            (None, Standing::Failed(reason)) => {
+                let mut told = MetaToken::no_certificate();
+                told["cert_presented"] = true.into();
+                told["auth_status"] = format!("FAILED:{reason}").into();
+                told
+            }
+        }
+    }
+
     fn meta(&self, session: &AppSession, back: &str) -> MetaToken {
         let status = if self.invalid_token { "SERVICE_TOKEN_INVALID" } else { "NONE" };
         MetaToken {
@@ -103,7 +121,7 @@ impl Challenge<'_> {
             service_token_status: self.token.is_some(),
             service_token_id: self.token.map(|token| token.client_id.clone()),
             auth_status: status.to_owned(),
-            mtls_auth: MetaToken::no_certificate(),
+            mtls_auth: self.mtls_auth(),
             real_country: self.source.country,
             app_session_hash: AppSession::hash(session.as_str()),
         }

@@ -239,6 +239,9 @@ impl Watch {
             self.lane.meters().write_stalls.add();
             return Look::Close;
         }
+        if peer.outdated.get() && !self.ending {
+            return Look::End;
+        }
         if let Some(streams) = &self.streams {
             let looks = limits.write_stall.as_nanos().div_ceil(self.tick.as_nanos().max(1));
             for _ in 0..streams.look(u32::try_from(looks).unwrap_or(u32::MAX)) {

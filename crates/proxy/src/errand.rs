@@ -8,8 +8,9 @@ use bytes::{Bytes, BytesMut};
 use http::{Request, Response};
 use http_body::Body;
 use http_body_util::BodyExt;
-use narthex_model::{AppId, Authority, CountryCode, RayId};
+use narthex_model::{AppId, Authority, CertificateHolder, CountryCode, RayId};
 use std::net::IpAddr;
+use std::sync::Arc;
 use std::time::Duration;
 use tokio::sync::{mpsc, oneshot};
 
@@ -46,6 +47,8 @@ pub struct Visitor {
     /// The application: with a form the one it is for; on [`Site::App`] the one that the host's root belongs to, if
     /// there is one.
     pub app: Option<AppId>,
+    /// The client certificate that the connection showed, if it is trusted on this host.
+    pub certificate: Option<Arc<CertificateHolder>>,
 }
 
 /// One request for the control side. Dropping `reply` answers 500: whoever took the errand has failed.
@@ -154,6 +157,7 @@ mod tests {
             host: "access.test".parse().unwrap(),
             path: "/".to_owned(),
             app: None,
+            certificate: None,
         }
     }
 

@@ -1,5 +1,6 @@
 //! From an accepted socket to a TLS connection whose name is known.
 
+use crate::client_certificate::ClientCertificate;
 use crate::lane::Lane;
 use crate::peer::Peer;
 use crate::proxy_protocol;
@@ -106,19 +107,23 @@ async fn negotiate(
         }
     };
     let stream = start.into_stream(Arc::clone(&tls.config)).await?;
-    let http2 = stream.get_ref().1.alpn_protocol() == Some(b"h2");
+    let (_, session) = stream.get_ref();
+    let http2 = session.alpn_protocol() == Some(b"h2");
+    let certificate = ClientCertificate::of(tls.asks.is_some(), session.peer_certificates());
     let stream = Watched::new(stream, slot);
     let peer = Rc::new(Peer {
         address,
         speaks_for_others: lane.common.trusted.hold(address),
         sni: sni.ok_or(NotShaken::UnknownName)?,
         rule: tls.rule.clone(),
+        certificate,
         port,
         authority: Default::default(),
         country: Cell::default(),
         memo: RefCell::default(),
         under_way: Cell::default(),
         requests: Cell::default(),
+        outdated: Cell::default(),
         pulse: Arc::clone(stream.pulse()),
         read_when_idle: Cell::default(),
     });
@@ -141,10 +146,12 @@ pub(crate) async fn client_address(
 
 /// The TLS settings for a name that is ours; `None` when it is not.
 fn tls_for(lane: &Lane, sni: &Hostname) -> Result<Option<Arc<NameTls>>, NotShaken> {
-    if !lane.world().snapshot.knows_host(sni) {
+    let world = lane.world();
+    if !world.snapshot.knows_host(sni) {
         return Ok(None);
     }
-    let made = lane.certificates().for_name(sni, lane.clock.now());
+    let trust = world.snapshot.certificate_rule(sni).map(|rule| &*rule.trust);
+    let made = lane.certificates().for_name(sni, trust, lane.clock.now());
     match made.map_err(|error| NotShaken::Failed(io::Error::other(error)))? {
         Some(tls) => Ok(Some(tls)),
         None => Err(NotShaken::NoCertificate(sni.clone())),

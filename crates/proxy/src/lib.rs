@@ -9,6 +9,8 @@ mod bearer;
 mod body;
 mod budget;
 mod challenge;
+mod client_auth;
+mod client_certificate;
 mod connection;
 mod credentials;
 mod discovery;

@@ -2,6 +2,7 @@
 //! comparison (design §5: a verified token is checked in a microsecond).
 
 use crate::bearer::Bearer;
+use crate::client_certificate::Judged;
 use crate::permit::Ground;
 use crate::source::Source;
 use crate::traffic::Counter;
@@ -20,6 +21,8 @@ pub(crate) struct Memo {
     pub(crate) app: AppId,
     /// The network facts.
     pub(crate) source: Source,
+    /// The client certificate as it was judged.
+    pub(crate) certificate: Option<Rc<Judged>>,
     /// The decision.
     pub(crate) ground: Ground,
     /// The token that led to it.
@@ -29,6 +32,15 @@ pub(crate) struct Memo {
 }
 
 impl Memo {
+    /// Whether the certificate stands as it stood, by the very same judgement.
+    pub(crate) fn has_certificate(&self, certificate: Option<&Rc<Judged>>) -> bool {
+        match (&self.certificate, certificate) {
+            (None, None) => true,
+            (Some(known), Some(now)) => Rc::ptr_eq(known, now),
+            (None, Some(_)) | (Some(_), None) => false,
+        }
+    }
+
     /// The fields in one piece. No field holds a line feed.
     pub(crate) fn join<'a>(fields: impl Iterator<Item = &'a [u8]>) -> Vec<u8> {
         let mut joined = Vec::new();

@@ -1,5 +1,6 @@
 //! The other end of one connection: what the handshake showed, and what the connection remembers.
 
+use crate::client_certificate::ClientCertificate;
 use crate::memo::Memo;
 use crate::pulse::Pulse;
 use crate::target::LastAuthority;
@@ -21,6 +22,8 @@ pub(crate) struct Peer {
     pub(crate) sni: Hostname,
     /// The TLS rule under which the handshake was made; every request's host must have the same (security rule 9).
     pub(crate) rule: TlsRule,
+    /// What the client showed of itself.
+    pub(crate) certificate: Rc<ClientCertificate>,
     /// The local port, one of those that a `Host` may name.
     pub(crate) port: u16,
     /// The authority of the last request.
@@ -33,6 +36,8 @@ pub(crate) struct Peer {
     pub(crate) under_way: Cell<usize>,
     /// Requests so far.
     pub(crate) requests: Cell<u64>,
+    /// Whether the connection should end soon: a new one would be asked for a client certificate.
+    pub(crate) outdated: Cell<bool>,
     /// What moves over the connection.
     pub(crate) pulse: Arc<Pulse>,
     /// How many bytes had been read when the last answer had been sent.

@@ -10,14 +10,16 @@ pub(crate) use decide::{Asked, admit_unmatched, decide};
 pub(crate) use denial::{Denial, Forbidden};
 
 use crate::bearer::Bearer;
+use crate::client_certificate::{ClientCertificate, Judged};
 use crate::lane::Lane;
 use crate::leash::Leash;
-use crate::peer::Busy;
+use crate::peer::{Busy, Peer};
 use crate::source::Source;
 use crate::traffic::Counter;
+use crate::transform::Certified;
 use crate::world::World;
 use http::{HeaderName, HeaderValue};
-use narthex_model::{PolicyId, ServiceToken, UnixSeconds};
+use narthex_model::{Hostname, PolicyId, ServiceToken, UnixSeconds};
 use narthex_policy::{Admitted, CertificateFact, Facts, Outcome, Person};
 use narthex_snapshot::App;
 use narthex_token::AppToken;
@@ -47,6 +49,10 @@ pub(crate) struct Permit<'a> {
     ground: Ground,
     bearer: Option<Rc<Bearer>>,
     source: Source,
+    /// The client certificate that was judged; none where none is asked for.
+    certificate: Option<Witness>,
+    /// The service token beside it, on bypass.
+    service: Option<Arc<ServiceToken>>,
     /// The application's single service-token header, when it did carry one.
     spent: Option<HeaderName>,
     counter: Option<Rc<Counter>>,
@@ -54,6 +60,38 @@ pub(crate) struct Permit<'a> {
     minted: bool,
     /// Keeps the connection from counting as idle while a stream that this request became goes on.
     busy: Option<Rc<Busy>>,
+}
+
+/// A connection's client certificate, and how it was judged for one request.
+#[derive(Clone)]
+pub(crate) struct Witness {
+    certificate: Rc<ClientCertificate>,
+    judged: Rc<Judged>,
+}
+
+impl Witness {
+    /// The certificate of `peer` as it stands for requests to `host`; `None` where none is asked for.
+    pub(crate) fn of(
+        peer: &Peer,
+        host: &Hostname,
+        world: &World,
+        now: UnixSeconds,
+    ) -> Option<Self> {
+        let rule = world.snapshot.certificate_rule(host);
+        let judged = peer.certificate.judged(host, rule, now)?;
+        Some(Self { certificate: Rc::clone(&peer.certificate), judged })
+    }
+
+    /// As it was judged.
+    pub(crate) fn judged(&self) -> &Rc<Judged> {
+        &self.judged
+    }
+
+    /// The same certificate as it stands later.
+    fn again(&self, world: &World, now: UnixSeconds) -> Option<Rc<Judged>> {
+        let host = self.judged.host();
+        self.certificate.judged(host, world.snapshot.certificate_rule(host), now)
+    }
 }
 
 impl<'a> Permit<'a> {
@@ -80,6 +118,22 @@ impl<'a> Permit<'a> {
     /// The network facts that were judged.
     pub(crate) fn source(&self) -> &Source {
         &self.source
+    }
+
+    /// What the origin is told of the client certificate. Asking makes this the first request that the connection brings
+    /// to its host.
+    pub(crate) fn certified(&self, managed: bool) -> Certified {
+        let Some(witness) = &self.certificate else {
+            return Certified { managed, ..Certified::default() };
+        };
+        let judged = Rc::clone(&witness.judged);
+        let first = witness.certificate.is_first_for(judged.host());
+        Certified { judged: Some(judged), first, managed }
+    }
+
+    /// The client certificate as it was judged; none where none is asked for.
+    pub(crate) fn certificate(&self) -> Option<&Judged> {
+        self.certificate.as_ref().map(|witness| &*witness.judged)
     }
 
     /// The header that carried a service token as JSON; it must not reach the origin.
@@ -117,10 +171,16 @@ impl<'a> Permit<'a> {
         self.busy = Some(Rc::new(busy));
     }
 
+    /// Whether a trusted client certificate came with the request, which may have decided and may be revoked.
+    fn is_vouched_for(&self) -> bool {
+        self.certificate().is_some_and(|judged| judged.holder().is_some())
+    }
+
     /// Ties what outlives this request to the decision, as it would be taken again later.
     pub(crate) fn leash(&self) -> Leash {
         let (lane, source, busy) = (Rc::clone(self.lane), self.source, self.busy.clone());
         let app = self.app.map(|app| app.id());
+        let (witness, service) = (self.certificate.clone(), self.service.clone());
         match (self.ground, &self.bearer) {
             (Ground::Person(_), Some(bearer)) => {
                 let bearer = Rc::clone(bearer);
@@ -128,18 +188,35 @@ impl<'a> Permit<'a> {
                     let _busy = &busy;
                     let (world, now) = (lane.world(), lane.clock.now());
                     let app = app.and_then(|id| world.snapshot.app_by_id(id));
-                    app.is_some_and(|app| person_still_admitted(&lane, app, &bearer, &source, now))
+                    let judged = witness.as_ref().and_then(|witness| witness.again(&world, now));
+                    let seen = Seen { source: &source, certificate: judged.as_deref() };
+                    app.is_some_and(|app| person_still_admitted(&lane, app, &bearer, seen, now))
                 })
             }
             (Ground::Machine(_), bearer) => {
-                let name = bearer.as_deref().and_then(common_name).unwrap_or_default().to_owned();
+                let name = bearer.as_deref().and_then(client_id).unwrap_or_default().to_owned();
                 Leash::held_by(move || {
                     let _busy = &busy;
                     let (world, now) = (lane.world(), lane.clock.now());
                     let app = app.and_then(|id| world.snapshot.app_by_id(id));
-                    app.is_some_and(|app| machine_still_admitted(&world, app, &name, &source, now))
+                    let judged = witness.as_ref().and_then(|witness| witness.again(&world, now));
+                    let seen = Seen { source: &source, certificate: judged.as_deref() };
+                    app.is_some_and(|app| machine_still_admitted(&world, app, &name, seen, now))
                 })
             }
+            (Ground::Bypass(_), _) if self.is_vouched_for() => Leash::held_by(move || {
+                let _busy = &busy;
+                let (world, now) = (lane.world(), lane.clock.now());
+                let app = app.and_then(|id| world.snapshot.app_by_id(id));
+                let judged = witness.as_ref().and_then(|witness| witness.again(&world, now));
+                let seen = Seen { source: &source, certificate: judged.as_deref() };
+                let service = service.as_ref().and_then(|token| {
+                    let client_id = token.client_id.as_str();
+                    world.snapshot.service_token(client_id).filter(|token| token.is_live(now))
+                });
+                let facts = facts(seen, service, Person::Anybody);
+                app.is_some_and(|app| app.policies.before_login(&facts).is_some())
+            }),
             (Ground::Person(_), None)
             | (Ground::Bypass(_) | Ground::Preflight | Ground::Unmatched, _) => match busy {
                 Some(busy) => Leash::held_by(move || Rc::strong_count(&busy) > 0),
@@ -149,23 +226,31 @@ impl<'a> Permit<'a> {
     }
 }
 
-/// A machine's common name.
-fn common_name(bearer: &Bearer) -> Option<&str> {
+/// The Client ID of the service token behind a machine's token. Whoever issues a certificate chooses its name, so a token
+/// for one names no service token.
+fn client_id(bearer: &Bearer) -> Option<&str> {
     match bearer.token() {
-        AppToken::Machine(token) => Some(&token.common_name),
-        AppToken::Person(_) => None,
+        AppToken::Machine(token) if token.certificate.is_none() => Some(&token.common_name),
+        AppToken::Machine(_) | AppToken::Person(_) => None,
     }
+}
+
+/// What a connection shows of a caller.
+#[derive(Clone, Copy)]
+struct Seen<'a> {
+    source: &'a Source,
+    certificate: Option<&'a Judged>,
 }
 
 fn person_still_admitted(
     lane: &Lane,
     app: &App,
     bearer: &Bearer,
-    source: &Source,
+    seen: Seen<'_>,
     now: UnixSeconds,
 ) -> bool {
     let session = bearer.session(&lane.live);
-    let facts = facts(source, None, bearer.person(session.as_deref()));
+    let facts = facts(seen, None, bearer.person(session.as_deref()));
     bearer.is_in_force(&lane.live, now)
         && match app.policies.after_login(&facts) {
             Outcome::Admit(_) => true,
@@ -177,21 +262,21 @@ fn machine_still_admitted(
     world: &World,
     app: &App,
     client_id: &str,
-    source: &Source,
+    seen: Seen<'_>,
     now: UnixSeconds,
 ) -> bool {
     let token = world.snapshot.service_token(client_id).filter(|token| token.is_live(now));
-    let admission = app.policies.before_login(&facts(source, token, Person::Nobody));
+    let admission = app.policies.before_login(&facts(seen, token, Person::Nobody));
     let by_whom = |how| client_id.is_empty() || token.is_some() || how == Admitted::Bypass;
     admission.is_some_and(|admission| by_whom(admission.how))
 }
 
-fn facts<'a>(source: &Source, token: Option<&Arc<ServiceToken>>, person: Person<'a>) -> Facts<'a> {
+fn facts<'a>(seen: Seen<'a>, token: Option<&Arc<ServiceToken>>, person: Person<'a>) -> Facts<'a> {
     Facts {
-        ip: source.ip,
-        country: source.country,
+        ip: seen.source.ip,
+        country: seen.source.country,
         service_token: token.map(|token| token.id),
-        certificate: CertificateFact::Absent,
+        certificate: seen.certificate.map_or(CertificateFact::Absent, Judged::fact),
         person,
     }
 }

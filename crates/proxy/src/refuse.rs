@@ -7,6 +7,7 @@ pub(crate) use texts::Notice;
 
 use crate::body::{BodyError, ProxyBody};
 use crate::challenge::{Challenge, LONG_EXPIRED, NEVER_KEEP, login_url, www_authenticate};
+use crate::client_certificate::Judged;
 use crate::errand::NotRun;
 use crate::lane::Lane;
 use crate::page::{Page, SECURITY_POLICY};
@@ -26,6 +27,7 @@ use narthex_model::{PolicyId, RayId, ServiceToken, UnixSeconds};
 use narthex_snapshot::App;
 use narthex_token::AppSession;
 use serde_json::json;
+use std::rc::Rc;
 use std::sync::Arc;
 
 const ACCESS_AUD: HeaderName = HeaderName::from_static("cf-access-aud");
@@ -79,7 +81,6 @@ pub(crate) enum Refusal {
 }
 
 /// What is known of a request that is refused. What is absent had not been found out by then.
-#[derive(Clone, Copy)]
 pub(crate) struct Told<'a> {
     pub(crate) lane: &'a Lane,
     pub(crate) world: &'a World,
@@ -89,6 +90,8 @@ pub(crate) struct Told<'a> {
     pub(crate) target: Option<&'a Target>,
     pub(crate) source: Option<&'a Source>,
     pub(crate) app: Option<&'a Arc<App>>,
+    /// The client certificate; `None` where none is asked for.
+    pub(crate) certificate: Option<Rc<Judged>>,
 }
 
 impl Refusal {
@@ -188,7 +191,7 @@ impl Refusal {
         members
     }
 
-    fn challenge<'a>(&'a self, told: &Told<'a>) -> Option<Challenge<'a>> {
+    fn challenge<'a>(&'a self, told: &'a Told<'_>) -> Option<Challenge<'a>> {
         let Self::Login { token, invalid_token, app_session } = self else { return None };
         let Told { lane, world, now, target, source, app, .. } = *told;
         Some(Challenge {
@@ -200,6 +203,7 @@ impl Refusal {
             app_session: app_session.as_ref(),
             token: token.as_ref(),
             invalid_token: *invalid_token,
+            certificate: told.certificate.as_deref(),
             now,
         })
     }

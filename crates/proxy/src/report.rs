@@ -1,6 +1,7 @@
 //! What is written down of a request: meters, the log line, and the access record of a refusal. None of it holds a
 //! token, a cookie, a secret, a query or, in the log, an address of mail (style, "Logs").
 
+use crate::client_certificate::Judged;
 use crate::errand::NotRun;
 use crate::lane::Lane;
 use crate::permit::{Ground, Permit};
@@ -11,6 +12,7 @@ use http::StatusCode;
 use narthex_model::{AccessRecord, Action, PolicyId, RayId, ServiceToken, Verdict};
 use narthex_snapshot::App;
 use narthex_token::AppToken;
+use std::borrow::Cow;
 use std::sync::Arc;
 use std::time::Instant;
 use tracing::{info, warn};
@@ -87,6 +89,7 @@ impl<'a> Report<'a> {
         let path = told.target.map(|target| cut(target.path()));
         let aud = told.app.map(|app| app.aud().as_str());
         let policy = refusal.policy().map(|id| id.to_string());
+        let certificate = told.certificate.as_deref().map(Judged::for_operator);
         if refusal.is_our_failure() {
             warn!(
                 ray,
@@ -107,6 +110,7 @@ impl<'a> Report<'a> {
                 http.status = status,
                 app.aud = aud,
                 policy.id = policy,
+                tls.client_certificate = certificate,
                 decision = "refuse",
                 reason,
                 duration_ms,
@@ -160,7 +164,16 @@ fn record(refusal: &Refusal, told: &Told<'_>) -> AccessRecord {
         user_email: person.map(|person| person.email.clone()),
         idp: person.map(|person| person.idp),
         connection: person.map_or("nonidentity", |person| &person.connection).to_owned(),
-        ..blank(told, Action::Request, Verdict::Refused, refusal.for_operator())
+        ..blank(told, Action::Request, Verdict::Refused, reason_with_certificate(refusal, told))
+    }
+}
+
+/// The reason, and how a client certificate stood where one is asked for.
+fn reason_with_certificate(refusal: &Refusal, told: &Told<'_>) -> String {
+    let reason = refusal.for_operator();
+    match told.certificate.as_deref() {
+        Some(judged) => format!("{reason}; client certificate: {}", judged.for_operator()),
+        None => reason,
     }
 }
 
@@ -169,10 +182,13 @@ pub(crate) fn first_use(permit: &Permit<'_>, told: &Told<'_>) {
     let Some(bearer) = permit.bearer().filter(|bearer| !bearer.was_reported()) else { return };
     let Some(app) = permit.app() else { return };
     let who = match bearer.token() {
-        AppToken::Person(token) => token.identity_nonce.as_str(),
-        AppToken::Machine(token) => &token.common_name,
+        AppToken::Person(token) => Cow::Borrowed(token.identity_nonce.as_str()),
+        AppToken::Machine(token) => match token.certificate {
+            None => Cow::Borrowed(token.common_name.as_str()),
+            Some(_) => Cow::Owned(format!("certificate {}", token.common_name)),
+        },
     };
-    if !told.lane.common.first_uses.is_first(app.id(), who) {
+    if !told.lane.common.first_uses.is_first(app.id(), &who) {
         return;
     }
     told.lane.recorder.record(|| {
@@ -186,7 +202,10 @@ pub(crate) fn first_use(permit: &Permit<'_>, told: &Told<'_>) {
                 ..record
             },
             AppToken::Machine(token) => AccessRecord {
-                service_token: token.common_name.parse().ok(),
+                service_token: match token.certificate {
+                    None => token.common_name.parse().ok(),
+                    Some(_) => None, // whoever issued it chose its name
+                },
                 connection: "nonidentity".to_owned(),
                 ..record
             },

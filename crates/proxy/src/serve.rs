@@ -7,12 +7,13 @@ use crate::credentials::Presented;
 use crate::errand;
 use crate::lane::Lane;
 use crate::peer::{Busy, Peer};
-use crate::permit::{Asked, Denial, Permit, admit_unmatched, decide};
+use crate::permit::{Asked, Denial, Permit, Witness, admit_unmatched, decide};
 use crate::refuse::{Refusal, Told};
 use crate::report::{self, Report};
 use crate::site::Site;
 use crate::source::Source;
 use crate::target::Target;
+use crate::transform::write_managed;
 use crate::upstream::UpstreamError;
 use crate::wants::Wants;
 use crate::world::World;
@@ -24,7 +25,7 @@ use http::{HeaderMap, HeaderName, HeaderValue, Request, Response, StatusCode, Ur
 use hyper::body::Incoming;
 use narthex_model::{RayId, UnixSeconds};
 use narthex_snapshot::App;
-use narthex_token::{AppSession, cookie, set_cookie};
+use narthex_token::{AppSession, AppToken, cookie, set_cookie};
 use std::panic::AssertUnwindSafe;
 use std::rc::Rc;
 use std::sync::Arc;
@@ -123,16 +124,19 @@ impl<'a> Scene<'a> {
         if self.is_misdirected(&target) { Err(Refusal::Misdirected) } else { Ok(Some(target)) }
     }
 
-    /// One name, one rule (security rule 9): the host must have the TLS rule that the handshake was made under, and
-    /// its port must be one that leads here. The admin host shares no connection, not even under a certificate that
+    /// One name, one rule (security rule 9): the host must have the TLS rule that the handshake was made under, the same
+    /// client certificates must count on it as on the name of the handshake, and its port must be one that leads here. The admin host shares no connection, not even under a certificate that
     /// names its neighbours too (security A3).
     fn is_misdirected(&self, target: &Target) -> bool {
         let host = target.host();
         if *host != self.peer.sni {
             let rule = self.lane.certificates().rule(host);
             let admin = self.world.snapshot.premises.admin.as_ref();
+            let snapshot = &self.world.snapshot;
+            let trust = |host| snapshot.certificate_rule(host).map(|rule| rule.trust.digest());
             if rule.as_ref() != Some(&self.peer.rule)
-                || !self.world.snapshot.knows_host(host)
+                || trust(host) != trust(&self.peer.sni)
+                || !snapshot.knows_host(host)
                 || admin.is_some_and(|admin| admin.host == *host)
             {
                 return true;
@@ -170,7 +174,7 @@ impl<'a> Scene<'a> {
             let metadata = discovery::metadata(self.lane, self.world, app, target, self.now);
             return metadata.unwrap_or_else(|| self.refuse(&Refusal::Busy, seen, report));
         }
-        let mut permit = match self.permit(app, &head, source) {
+        let mut permit = match self.permit(app, &head, target, source) {
             Ok(Some(permit)) => permit,
             Ok(None) => return preflight_answer(app, &head),
             Err(refusal) => {
@@ -219,16 +223,29 @@ impl<'a> Scene<'a> {
         }
     }
 
+    /// The client certificate as it stands for this request; `None` where none is asked for. A connection that cannot show
+    /// one, because its handshake did not ask, is let go soon.
+    fn certificate(&self, target: &Target) -> Option<Witness> {
+        let rule = self.world.snapshot.certificate_rule(target.host());
+        if self.peer.certificate.is_outdated(rule) {
+            self.peer.outdated.set(true);
+        }
+        Witness::of(self.peer, target.host(), self.world, self.now)
+    }
+
     /// The decision about a request to an application; `None` when the gateway answers a preflight itself.
     fn permit(
         &self,
         app: &'a Arc<App>,
         head: &Parts,
+        target: &Target,
         source: Source,
     ) -> Result<Option<Permit<'a>>, Refusal> {
         let presented = Presented::of(&app.spec, &head.headers);
         let Self { lane, world, peer, now, .. } = *self;
-        let asked = Asked { lane, world, app, peer, presented: &presented, source, now };
+        let certificate = self.certificate(target);
+        let presented = &presented;
+        let asked = Asked { lane, world, app, peer, presented, source, certificate, now };
         let preflight = preflight::is_preflight(&head.method, &head.headers);
         if preflight && app.spec.options_preflight_bypass {
             return Ok(Some(asked.permit_preflight()));
@@ -255,7 +272,9 @@ impl<'a> Scene<'a> {
         report: &mut Report<'a>,
     ) -> Response<ProxyBody> {
         let seen = Seen { target: Some(target), source: Some(&source), app: None };
-        let Some(mut permit) = admit_unmatched(self.lane, self.world, target, source) else {
+        let certificate = self.certificate(target);
+        let admitted = admit_unmatched(self.lane, self.world, target, source, certificate);
+        let Some(mut permit) = admitted else {
             return self.refuse(&Refusal::Unmatched, seen, report);
         };
         if target.is_websocket_over_http2() {
@@ -282,12 +301,19 @@ impl<'a> Scene<'a> {
         let origin = origin.ok_or(Refusal::NoOrigin)?;
         let request = Request::from_parts(head, body);
         let upstreams = &self.lane.upstreams;
-        let answer = upstreams.forward(permit, origin, request, target, self.ray).await;
-        answer.map_err(Refusal::Upstream)
+        let managed = self.world.snapshot.managed_headers(target.host());
+        let certified = permit.certified(managed.on_requests);
+        let shown = certified.judged.clone().filter(|_| managed.on_responses);
+        let answer = upstreams.forward(permit, origin, request, certified, target, self.ray).await;
+        let mut answer = answer.map_err(Refusal::Upstream)?;
+        if managed.on_responses {
+            write_managed(answer.headers_mut(), shown.as_deref());
+        }
+        Ok(answer)
     }
 
-    /// A machine's first answer brings the token that it may go on with, but not in strict mode (access-protocol
-    /// §4.2, §8.4).
+    /// A machine's first answer brings the token that it may go on with, but that of a service token not in strict mode
+    /// (access-protocol §4.2, §8.4). One for a certificate (§7.9) is worth nothing without it.
     fn cookie_for_machine(
         &self,
         permit: &Permit<'_>,
@@ -301,7 +327,12 @@ impl<'a> Scene<'a> {
             let fields = head.headers.get_all(COOKIE).iter();
             cookie::token_candidates(fields.map(HeaderValue::as_bytes)).any(|token| token == jwt)
         };
-        if self.world.snapshot.organization.strict_service_token_auth || has(jwt) {
+        let strict = self.world.snapshot.organization.strict_service_token_auth;
+        let by_certificate = match bearer.token() {
+            AppToken::Machine(token) => token.certificate.is_some(),
+            AppToken::Person(_) => false,
+        };
+        if strict && !by_certificate || has(jwt) {
             return None;
         }
         let path = app.cookie_path(target.host(), &target.canonical_path());
@@ -353,6 +384,7 @@ impl<'a> Scene<'a> {
             host: target.authority().clone(),
             path: target.path().to_owned(),
             app: app.map(|app| app.id()),
+            certificate: self.certificate(target).and_then(|it| it.judged().holder().cloned()),
         }
     }
 
@@ -365,7 +397,9 @@ impl<'a> Scene<'a> {
     fn told<'s>(&'s self, seen: Seen<'s>) -> Told<'s> {
         let Self { lane, world, ray, now, wants, .. } = *self;
         let Seen { target, source, app } = seen;
-        Told { lane, world, ray, now, wants, target, source, app }
+        let certificate = target.and_then(|target| self.certificate(target));
+        let certificate = certificate.map(|witness| Rc::clone(witness.judged()));
+        Told { lane, world, ray, now, wants, target, source, app, certificate }
     }
 
     fn refuse(
@@ -381,7 +415,11 @@ impl<'a> Scene<'a> {
             refusal,
             Refusal::Malformed(_) | Refusal::Upstream(UpstreamError::RequestBody(_))
         );
-        if unclear && self.http1 { closing(response) } else { response }
+        if (unclear || self.peer.outdated.get()) && self.http1 {
+            closing(response)
+        } else {
+            response
+        }
     }
 }
 
@@ -398,7 +436,8 @@ fn preflight_answer(app: &App, head: &Parts) -> Response<ProxyBody> {
     }
 }
 
-/// The last answer on its connection: what follows a request with two meanings may not be one (checklist H).
+/// The last answer on its connection: what follows a request with two meanings may not be one (checklist H), and one
+/// whose handshake asked for no client certificate cannot get any further where one is needed now.
 fn closing(mut response: Response<ProxyBody>) -> Response<ProxyBody> {
     response.headers_mut().insert(CONNECTION, HeaderValue::from_static("close"));
     response

@@ -1,9 +1,12 @@
 //! Which certificate a name is shown, and under which TLS settings (security rules 9 to 15).
 //!
 //! Each name has a configuration of its own, with session tickets of its own: a session made for one name is never
-//! resumed for another (rule 11). A reload makes everything new, old tickets included.
+//! resumed for another (rule 11). A reload makes everything new, old tickets included; so does, for one name, every
+//! change of whose client certificates count there.
 
+use crate::client_auth::CertificateRequest;
 use crate::local_ca::{LocalCa, LocalCaError};
+use narthex_cert::{Trust, TrustDigest};
 use narthex_model::{Hostname, UnixSeconds};
 use rustls::ServerConfig;
 use rustls::crypto::CryptoProvider;
@@ -109,7 +112,7 @@ pub struct CertificateSource {
 }
 
 /// What decides whether a request for one host may come over a connection made for another: the same chain is shown
-/// to both. Rules about client certificates will be part of it.
+/// to both. (The same client certificates must count on both as well, which the snapshot knows.)
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) enum TlsRule {
     /// A configured certificate, by its place in one generation of them.
@@ -122,6 +125,9 @@ pub(crate) enum TlsRule {
 pub(crate) struct NameTls {
     pub(crate) config: Arc<ServerConfig>,
     pub(crate) rule: TlsRule,
+    /// The trust under which a client certificate is asked for; `None` when none is.
+    pub(crate) asks: Option<TrustDigest>,
+    key: Arc<CertifiedKey>,
     /// From this instant on it is made again; only the local CA's certificates are renewed here.
     renew_at: Option<UnixSeconds>,
 }
@@ -168,54 +174,72 @@ impl Certificates {
     }
 
     /// How to make a connection to `name`, which must be one that this gateway answers for; `None` when there is
-    /// no certificate for it.
+    /// no certificate for it. With `trust`, a client certificate is asked for.
     ///
     /// # Errors
     /// When the local CA or the TLS library fails.
     pub(crate) fn for_name(
         &self,
         name: &Hostname,
+        trust: Option<&Trust>,
         now: UnixSeconds,
     ) -> Result<Option<Arc<NameTls>>, LocalCaError> {
+        let asks = trust.map(Trust::digest);
         let made = self.made.pin();
-        if let Some(known) = made.get(name)
-            && known.renew_at.is_none_or(|at| now < at)
-        {
+        let known = made.get(name).filter(|known| known.renew_at.is_none_or(|at| now < at));
+        if let Some(known) = known.filter(|known| known.asks == asks) {
             return Ok(Some(Arc::clone(known)));
         }
         let Some(rule) = self.rule(name) else { return Ok(None) };
-        let (key, renew_at) = match (&rule, &self.source.local_ca) {
-            (TlsRule::Configured { place, .. }, _) => match self.source.certificates.get(*place) {
-                Some(certificate) => (Arc::clone(&certificate.key), None),
+        let (key, renew_at) = match known {
+            Some(known) => (Arc::clone(&known.key), known.renew_at),
+            None => match self.key(&rule, now)? {
+                Some(made) => made,
                 None => return Ok(None),
             },
-            (TlsRule::Local(name), Some(ca)) => {
-                let leaf = ca.issue(name, now)?;
-                let key = CertifiedKey::from_der(leaf.chain, leaf.key, &PROVIDER);
-                (
-                    Arc::new(key.map_err(|_| rcgen::Error::CouldNotParseKeyPair)?),
-                    Some(leaf.renew_at),
-                )
-            }
-            (TlsRule::Local(_), None) => return Ok(None),
         };
-        let tls = Arc::new(NameTls { config: Arc::new(config_showing(key)), rule, renew_at });
+        let config = Arc::new(config_showing(Arc::clone(&key), trust));
+        let tls = Arc::new(NameTls { config, rule, asks, key, renew_at });
         if made.len() >= MOST_NAMES {
             made.clear();
         }
         made.insert(name.clone(), Arc::clone(&tls));
         Ok(Some(tls))
     }
+
+    /// The chain and key that a rule shows, and when they are to be made again.
+    fn key(&self, rule: &TlsRule, now: UnixSeconds) -> Result<Option<MadeKey>, LocalCaError> {
+        Ok(match (rule, &self.source.local_ca) {
+            (TlsRule::Configured { place, .. }, _) => {
+                let configured = self.source.certificates.get(*place);
+                configured.map(|certificate| (Arc::clone(&certificate.key), None))
+            }
+            (TlsRule::Local(name), Some(ca)) => {
+                let leaf = ca.issue(name, now)?;
+                let key = CertifiedKey::from_der(leaf.chain, leaf.key, &PROVIDER);
+                let key = key.map_err(|_| rcgen::Error::CouldNotParseKeyPair)?;
+                Some((Arc::new(key), Some(leaf.renew_at)))
+            }
+            (TlsRule::Local(_), None) => None,
+        })
+    }
 }
 
+type MadeKey = (Arc<CertifiedKey>, Option<UnixSeconds>);
+
 /// TLS 1.2 and 1.3, no early data, tickets of its own (security rules 11 and 14).
-fn config_showing(key: Arc<CertifiedKey>) -> ServerConfig {
+fn config_showing(key: Arc<CertifiedKey>, trust: Option<&Trust>) -> ServerConfig {
     let resolver: Arc<dyn ResolvesServerCert> = Arc::new(SingleCertAndKey::from(key));
-    let mut config = ServerConfig::builder_with_provider(Arc::clone(&PROVIDER))
+    let builder = ServerConfig::builder_with_provider(Arc::clone(&PROVIDER))
         .with_protocol_versions(&[&rustls::version::TLS13, &rustls::version::TLS12])
-        .expect("the provider has cipher suites for both versions")
-        .with_no_client_auth()
-        .with_cert_resolver(resolver);
+        .expect("the provider has cipher suites for both versions");
+    let builder = match trust {
+        None => builder.with_no_client_auth(),
+        Some(trust) => {
+            builder.with_client_cert_verifier(Arc::new(CertificateRequest::new(trust, &PROVIDER)))
+        }
+    };
+    let mut config = builder.with_cert_resolver(resolver);
     config.alpn_protocols = vec![b"h2".to_vec(), b"http/1.1".to_vec()];
     config.max_early_data_size = 0;
     config.session_storage = Arc::new(NoServerSessionStorage {});
@@ -262,7 +286,7 @@ mod tests {
         assert_eq!(place("example.com"), Some(1));
         assert_eq!(place("a.b.example.com"), None);
         assert_eq!(place("badexample.com"), None);
-        assert!(tls.for_name(&name("a.b.example.com"), NOW).unwrap().is_none());
+        assert!(tls.for_name(&name("a.b.example.com"), None, NOW).unwrap().is_none());
     }
 
     #[test]
@@ -270,7 +294,7 @@ mod tests {
         let dir = tempfile::tempdir().unwrap();
         let local_ca = Some(Arc::new(LocalCa::open_or_create(dir.path(), NOW).unwrap()));
         let tls = Certificates::new(CertificateSource { certificates: Vec::new(), local_ca });
-        let at = |raw, now| tls.for_name(&name(raw), now).unwrap().unwrap();
+        let at = |raw, now| tls.for_name(&name(raw), None, now).unwrap().unwrap();
         let first = at("a.test", NOW);
         assert!(Arc::ptr_eq(&first, &at("a.test", NOW)));
         assert_ne!(first.rule, at("b.test", NOW).rule);

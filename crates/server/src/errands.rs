@@ -60,6 +60,6 @@ impl Desks {
 }
 
 fn visit(visitor: Visitor) -> Visit {
-    let Visitor { ip, country, ray, host, path, app } = visitor;
-    Visit { ip, country, ray, host, path, app, certificate: None }
+    let Visitor { ip, country, ray, host, path, app, certificate } = visitor;
+    Visit { ip, country, ray, host, path, app, certificate }
 }

@@ -1,10 +1,11 @@
 //! Taking the decision: credentials first, then policies, in the order of access-protocol §9.3.
 
 use super::denial::Refused;
-use super::{Denial, Forbidden, Ground, Permit, facts};
+use super::{Denial, Forbidden, Ground, Permit, Seen, Witness, facts};
 use crate::bearer::{Bearer, is_for};
 use crate::credentials::{Presented, Service};
 use crate::lane::Lane;
+use crate::machines::Machine;
 use crate::memo::Memo;
 use crate::peer::Peer;
 use crate::source::Source;
@@ -28,6 +29,8 @@ pub(crate) struct Asked<'a, 'r> {
     pub(crate) peer: &'r Peer,
     pub(crate) presented: &'r Presented<'r>,
     pub(crate) source: Source,
+    /// The client certificate; `None` where none is asked for.
+    pub(crate) certificate: Option<Witness>,
     pub(crate) now: UnixSeconds,
 }
 
@@ -41,7 +44,7 @@ pub(crate) fn decide<'a>(asked: &Asked<'a, '_>) -> Result<Permit<'a>, Denial> {
     }
     let snapshot = &asked.world.snapshot;
     let service = Service::check(&asked.presented.service, snapshot, asked.now);
-    let machine = facts(&asked.source, service.valid(), Person::Anybody);
+    let machine = facts(asked.seen(), service.valid(), Person::Anybody);
     if let Some(admission) = asked.app.policies.before_login(&machine) {
         return asked.admit_machine(admission, &service);
     }
@@ -71,6 +74,12 @@ pub(crate) fn decide<'a>(asked: &Asked<'a, '_>) -> Result<Permit<'a>, Denial> {
 }
 
 impl<'a> Asked<'a, '_> {
+    /// What the connection shows.
+    fn seen(&self) -> Seen<'_> {
+        let certificate = self.certificate.as_ref().map(|witness| &**witness.judged());
+        Seen { source: &self.source, certificate }
+    }
+
     fn permit(&self, ground: Ground, bearer: Option<Rc<Bearer>>) -> Permit<'a> {
         let counter = self.lane.traffic.counter(self.app, ground, bearer.as_deref(), &self.source);
         Permit {
@@ -79,6 +88,8 @@ impl<'a> Asked<'a, '_> {
             ground,
             bearer,
             source: self.source,
+            certificate: self.certificate.clone(),
+            service: None,
             spent: None,
             counter: Some(counter),
             minted: false,
@@ -99,6 +110,7 @@ impl<'a> Asked<'a, '_> {
             && memo.generation == generation
             && memo.app == self.app.id()
             && memo.source == self.source
+            && memo.has_certificate(self.certificate.as_ref().map(Witness::judged))
             && self.now < memo.bearer.token().exp()
             && memo.has_cookies(self.presented.cookies());
         self.lane.meters().memo(same);
@@ -108,6 +120,8 @@ impl<'a> Asked<'a, '_> {
             ground: memo.ground,
             bearer: Some(Rc::clone(&memo.bearer)),
             source: self.source,
+            certificate: self.certificate.clone(),
+            service: None,
             spent: None,
             counter: Some(Rc::clone(&memo.counter)),
             minted: false,
@@ -127,14 +141,25 @@ impl<'a> Asked<'a, '_> {
         };
         match admission.how {
             Admitted::Bypass => {
-                Ok(Permit { spent, ..self.permit(Ground::Bypass(admission.policy), None) })
+                let service = service.valid().filter(|_| self.certificate.is_some()).cloned();
+                Ok(Permit { spent, service, ..self.permit(Ground::Bypass(admission.policy), None) })
             }
             Admitted::ServiceAuth | Admitted::Allow => {
-                let name = service.valid().map_or("", |token| token.client_id.as_str());
+                let certificate =
+                    self.seen().certificate.filter(|judged| judged.holder().is_some());
+                let machine = match (service.valid(), certificate) {
+                    (Some(token), _) => Machine::Token(token.client_id.as_str()),
+                    (None, Some(judged)) => Machine::Certificate(judged),
+                    (None, None) => Machine::Network,
+                };
                 let (lane, policy) = (self.lane, admission.policy);
-                let bearer =
-                    lane.machines.token(self.world, &lane.live, self.app, policy, name, self.now);
-                let minted = service.valid().is_some();
+                let bearer = lane
+                    .machines
+                    .token(self.world, &lane.live, self.app, policy, machine, self.now);
+                let minted = match machine {
+                    Machine::Token(_) | Machine::Certificate(_) => true,
+                    Machine::Network => false,
+                };
                 let permit = self.permit(Ground::Machine(policy), bearer);
                 Ok(Permit { spent, minted, ..permit })
             }
@@ -194,14 +219,14 @@ impl<'a> Asked<'a, '_> {
             return None;
         }
         let admission =
-            self.app.policies.before_login(&facts(&self.source, Some(token), Person::Nobody))?;
+            self.app.policies.before_login(&facts(self.seen(), Some(token), Person::Nobody))?;
         Some(self.permit(Ground::Machine(admission.policy), Some(Rc::clone(bearer))))
     }
 
     /// A person with a token for this application. `Err(None)` when a new login could still help.
     fn admit_person(&self, bearer: &Rc<Bearer>) -> Result<Permit<'a>, Option<Denial>> {
         let session = bearer.session(&self.lane.live);
-        let facts = facts(&self.source, None, bearer.person(session.as_deref()));
+        let facts = facts(self.seen(), None, bearer.person(session.as_deref()));
         let outcome = self.app.policies.after_login(&facts);
         match outcome {
             Outcome::Admit(admission) => {
@@ -235,6 +260,7 @@ impl<'a> Asked<'a, '_> {
                 generation: self.lane.live.revocations.generation(),
                 app: self.app.id(),
                 source: self.source,
+                certificate: self.certificate.as_ref().map(|witness| Rc::clone(witness.judged())),
                 ground: permit.ground,
                 bearer: Rc::clone(bearer),
                 counter: Rc::clone(counter),
@@ -270,6 +296,7 @@ pub(crate) fn admit_unmatched<'a>(
     world: &World,
     target: &Target,
     source: Source,
+    certificate: Option<Witness>,
 ) -> Option<Permit<'a>> {
     let permit = Permit {
         lane,
@@ -277,6 +304,8 @@ pub(crate) fn admit_unmatched<'a>(
         ground: Ground::Unmatched,
         bearer: None,
         source,
+        certificate,
+        service: None,
         spent: None,
         counter: None,
         minted: false,

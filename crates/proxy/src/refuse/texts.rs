@@ -1,12 +1,12 @@
 //! What a refusal says: to whoever asked, and to the operator.
 
 use super::{Refusal, Told};
+use crate::client_certificate::{Judged, Standing};
 use crate::errand::NotRun;
 use crate::permit::Forbidden;
 use crate::upstream::UpstreamError;
 use http::StatusCode;
-use narthex_snapshot::App;
-use std::sync::Arc;
+use narthex_cert::Reason;
 
 /// Begins every 403 of an application (access-protocol §2.7).
 const FORBIDDEN: &str = "Forbidden. You don't have permission to view this.";
@@ -74,7 +74,7 @@ impl Refusal {
                 "The service token that was sent is not valid.",
                 "Check Client ID and Client Secret, and whether the token has expired.",
             ),
-            Self::Forbidden(forbidden) => forbidden_notice(forbidden, status, told.app),
+            Self::Forbidden(forbidden) => forbidden_notice(forbidden, status, told),
             Self::Login { .. } => notice(
                 "Log-in needed",
                 "You are not logged in, or your session has ended.",
@@ -149,22 +149,77 @@ impl Refusal {
     }
 }
 
-fn forbidden_notice(forbidden: &Forbidden, status: StatusCode, app: Option<&Arc<App>>) -> Notice {
+fn forbidden_notice(forbidden: &Forbidden, status: StatusCode, told: &Told<'_>) -> Notice {
+    let app = told.app;
+    let certificate = told.certificate.as_deref().and_then(about_certificate);
     let person = forbidden.person.as_ref().map(|person| person.email.as_str().to_owned());
     let own_words = app.and_then(|app| app.spec.custom_deny_message.as_deref());
-    let told = own_words.filter(|words| !words.is_empty() && person.is_some());
+    let own_words = own_words.filter(|words| !words.is_empty() && person.is_some());
     let remedy = if person.is_some() {
         "If you have another account that is let in, log out and log in with that one."
     } else {
         "If you should be let in, ask whoever runs this application, and tell them the Ray ID."
     };
+    let mut message = format!("{FORBIDDEN} {}", own_words.unwrap_or(&forbidden.reason.sentence));
+    if let Some((finding, _)) = certificate {
+        message.push(' ');
+        message.push_str(finding);
+    }
     Notice {
         status,
         title: if status == StatusCode::UNAUTHORIZED { "Log-in needed" } else { "Access denied" },
-        message: format!("{FORBIDDEN} {}", told.unwrap_or(&forbidden.reason.sentence)),
-        remedy,
+        message,
+        remedy: certificate.map_or(remedy, |(_, remedy)| remedy),
         person,
     }
+}
+
+/// What its holder is told about a client certificate that does not count on a host that asks for one, and what would
+/// help. Which authorities would count is not told.
+fn about_certificate(judged: &Judged) -> Option<(&'static str, &'static str)> {
+    let (finding, remedy) = match judged.standing() {
+        Standing::Trusted => return None,
+        Standing::Missing if judged.rule().authorities.is_empty() => return None,
+        Standing::Missing => (
+            "This address asks for a client certificate, and none was presented.",
+            "Install the client certificate that your administrator issued, and choose it when the browser asks.",
+        ),
+        Standing::Failed(reason) => match reason {
+            Reason::Expired => (
+                "The client certificate that was presented has expired.",
+                "Ask your administrator for a new one.",
+            ),
+            Reason::NotYetValid => (
+                "The client certificate that was presented is not valid yet.",
+                "Check the date of the certificate and the clock of your computer.",
+            ),
+            Reason::Revoked => (
+                "The client certificate that was presented has been revoked.",
+                "Ask your administrator for a new one.",
+            ),
+            Reason::SelfSigned | Reason::UnverifiedLeaf | Reason::UnknownIssuer => (
+                "The client certificate that was presented was not issued for this address.",
+                "Choose another certificate, or send the certificates of its issuers along with it.",
+            ),
+            Reason::NoList | Reason::ListTooOld | Reason::NoOcspAnswer => (
+                "Whether the client certificate that was presented has been revoked cannot be told right now.",
+                "Try again later. If it stays so, tell whoever runs this gateway, with the Ray ID.",
+            ),
+            Reason::Purpose
+            | Reason::WeakSignature
+            | Reason::WeakKey
+            | Reason::BadSignature
+            | Reason::InvalidCa
+            | Reason::PathTooLong
+            | Reason::NameConstraint
+            | Reason::CriticalExtension
+            | Reason::Malformed => (
+                "The client certificate that was presented cannot be accepted.",
+                "Ask your administrator for another one, and tell them the Ray ID.",
+            ),
+        },
+    };
+    Some((finding, remedy))
 }
 
 /// An error with its causes.

@@ -5,11 +5,13 @@
 //! [`clean_answer`].
 
 mod answer;
+mod client_cert;
 mod cookies;
 mod loops;
 mod names;
 
 pub(crate) use answer::{clean_answer, clean_trailers};
+pub(crate) use client_cert::{Certified, write_managed};
 pub(crate) use loops::Loop;
 
 use http::{HeaderMap, HeaderName, HeaderValue, header};
@@ -27,7 +29,7 @@ const FORWARDED_HOST: HeaderName = HeaderName::from_static("x-forwarded-host");
 const FORWARDED_PROTO: HeaderName = HeaderName::from_static("x-forwarded-proto");
 
 /// What the origin is told about the caller; nothing of it comes from the request's own fields.
-#[derive(Clone, Copy, Debug, Default)]
+#[derive(Clone, Copy, Default)]
 pub(crate) struct Introduction<'a> {
     /// The application token that admitted the caller; none on bypass.
     pub(crate) token: Option<&'a HeaderValue>,
@@ -35,6 +37,8 @@ pub(crate) struct Introduction<'a> {
     pub(crate) email: Option<&'a HeaderValue>,
     /// The one header that carried a service token, when the application has such a header and it did.
     pub(crate) spent: Option<&'a HeaderName>,
+    /// The client certificate.
+    pub(crate) certified: Option<&'a Certified>,
 }
 
 /// What the origin is told about the road the request came.
@@ -76,6 +80,9 @@ pub(crate) fn clean_request(
 
     headers.extend(who.token.map(|token| (JWT_ASSERTION, token.clone())));
     headers.extend(who.email.map(|email| (USER_EMAIL, email.clone())));
+    if let Some(certified) = who.certified {
+        certified.tell(headers);
+    }
     let mut add = |name: HeaderName, value: &str| {
         if let Ok(value) = HeaderValue::from_bytes(value.as_bytes()) {
             headers.insert(name, value);
@@ -136,7 +143,8 @@ mod tests {
 
     #[test]
     fn who_is_told_as_the_permit_says() {
-        let person = Introduction { token: Some(&TOKEN), email: Some(&EMAIL), spent: None };
+        let person =
+            Introduction { token: Some(&TOKEN), email: Some(&EMAIL), ..Introduction::default() };
         let machine = Introduction { token: Some(&TOKEN), ..Introduction::default() };
         let anybody = Introduction::default();
         for (name, who, jwt, email, cookie) in [
@@ -264,7 +272,7 @@ mod tests {
             let who = match who {
                 0 => Introduction::default(),
                 1 => Introduction { token: Some(&TOKEN), ..Introduction::default() },
-                _ => Introduction { token: Some(&TOKEN), email: Some(&EMAIL), spent: None },
+                _ => Introduction { token: Some(&TOKEN), email: Some(&EMAIL), ..Introduction::default() },
             };
             clean(&mut headers, &who, None);
             prop_assert!(headers.values().all(|value| value != "forged"), "{names:?}: {headers:?}");

@@ -95,6 +95,15 @@ fn fold<'a>(name: &str, buffer: &'a mut [u8; LOOK]) -> &'a str {
     folded.trim_end_matches('-')
 }
 
+/// Whether an origin that folds names would take one for the other.
+pub(super) fn are_one(one: &str, other: &str) -> bool {
+    fn folded(name: &str) -> impl Iterator<Item = u8> + '_ {
+        let bytes = name.trim_matches(|c: char| !c.is_ascii_alphanumeric()).bytes();
+        bytes.map(|b| if b.is_ascii_alphanumeric() { b.to_ascii_lowercase() } else { b'-' })
+    }
+    folded(one).eq(folded(other))
+}
+
 /// Removes the fields that `Connection` names, then the hop-by-hop fields. First of all steps: a `Connection`
 /// that names one of our fields must not remove what is added later (checklist I3).
 pub(super) fn remove_hop_by_hop(headers: &mut HeaderMap) {

@@ -36,7 +36,7 @@ use crate::meters::{LaneMeters, Meters};
 use crate::permit::Permit;
 use crate::settings::Limits;
 use crate::target::Target;
-use crate::transform::{Hop, Introduction, clean_request};
+use crate::transform::{Certified, Hop, Introduction, clean_request};
 use crate::upgrade::Ask;
 use asking::{Asking, Given};
 use head::Head;
@@ -149,6 +149,7 @@ impl Upstreams {
         permit: Permit<'_>,
         origin: &Arc<Origin>,
         request: Request<ClientBody>,
+        certified: Certified,
         target: &Target,
         ray: &RayId,
     ) -> Result<Response<ProxyBody>, UpstreamError> {
@@ -160,6 +161,7 @@ impl Upstreams {
                 token: permit.assertion(),
                 email: permit.email(),
                 spent: permit.spent(),
+                certified: Some(&certified),
             },
             hop: Hop {
                 host: &host.expect("a hostname and a port are visible ASCII"),

@@ -5,6 +5,9 @@
 #![expect(clippy::unwrap_used, reason = "what fails here fails a test")]
 
 mod admin;
+mod certificate_headers;
+mod certificates;
+mod clients;
 mod clocks;
 mod crowds;
 mod decisions;
@@ -19,6 +22,7 @@ mod origin;
 mod origins;
 mod panics;
 mod paths;
+mod resumption;
 mod slow;
 mod tokens;
 mod town;

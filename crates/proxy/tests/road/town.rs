@@ -5,7 +5,7 @@ use crate::wire::{Wire, client_config, connect};
 use narthex_model::{
     AccessRecord, Account, AppId, Application, AudTag, Clock, Configuration, EmailAddress,
     Identity, IdentityNonce, IngressRule, Organization, Policy, PolicyId, Premises, Revision,
-    SecretHash, ServiceToken, Session, UnixSeconds, UserId,
+    SecretHash, ServiceToken, Session, UnixSeconds, UserId, Zone, ZoneId,
 };
 use narthex_proxy::{
     CertificateSource, Errand, LocalCa, LogRequests, Meters, Reading, Running, Settings, start,
@@ -169,6 +169,15 @@ impl Town {
         self.keys = Arc::new(KeyRing::of(keys, team, self.clock.now()).unwrap());
         self.materials.keys = Arc::clone(&self.keys);
         self.publish(|_| {});
+    }
+
+    /// Adds a zone to the installation.
+    pub(crate) fn add_zone(&mut self, name: &str) -> ZoneId {
+        let mut premises = (*self.materials.premises).clone();
+        let id = ZoneId::random();
+        premises.zones.push(Zone { id: id.clone(), name: name.parse().unwrap() });
+        self.materials.premises = Arc::new(premises);
+        id
     }
 
     /// The key that a town signs with when it is built.

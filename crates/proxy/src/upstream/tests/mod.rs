@@ -94,6 +94,7 @@ impl Gateway {
                 token: self.who.token.as_ref(),
                 email: self.who.email.as_ref(),
                 spent: self.who.spent.as_ref(),
+                certified: None,
             },
             hop: Hop {
                 host: &HeaderValue::from_static("app.example.com"),

@@ -1,0 +1,233 @@
+//! The client certificate of one connection, and what it is worth (security rules 10, 12 and 13).
+//!
+//! A handshake proves possession of a key and nothing else, and a resumed one not even that anew. So the chain is
+//! judged by us: for the host of each request, under the trust in force. The verdict is kept with what it was judged
+//! under; while that has not changed and no time in it has passed, asking again is a comparison.
+
+use narthex_cert::{Certificate, Facts, PresentedChain, Reason, Verdict};
+use narthex_model::{CertificateHolder, Hostname, UnixSeconds};
+use narthex_policy::CertificateFact;
+use narthex_snapshot::CertificateRule;
+use narthex_token::CertificateThumbprint;
+use rustls::pki_types::CertificateDer;
+use std::cell::{OnceCell, RefCell};
+use std::rc::Rc;
+use std::sync::Arc;
+use tracing::debug;
+
+/// What one connection's client showed of itself.
+pub(crate) struct ClientCertificate {
+    /// Whether the handshake, or the one that it resumes, asked for a certificate.
+    asked: bool,
+    shown: Rc<Shown>,
+    judged: RefCell<Option<Rc<Judged>>>,
+    /// The hosts whose origin has been told of the certificate on this connection.
+    told: RefCell<Vec<Hostname>>,
+}
+
+/// What came in the client's `Certificate` message.
+enum Shown {
+    Nothing,
+    /// Something that is no chain of X.509 certificates.
+    Unreadable,
+    Chain(PresentedChain),
+}
+
+/// The certificate as judged under one hostname's rule.
+pub(crate) struct Judged {
+    host: Hostname,
+    rule: Arc<CertificateRule>,
+    shown: Rc<Shown>,
+    /// None without a chain.
+    verdict: Option<Verdict>,
+    /// What policies may know; only of a certificate that is trusted.
+    holder: Option<Arc<CertificateHolder>>,
+    facts: OnceCell<Facts>,
+}
+
+/// How a certificate stands, for those who are told why a request was refused.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Standing {
+    /// None was presented.
+    Missing,
+    /// It is not trusted.
+    Failed(Reason),
+    /// It is trusted.
+    Trusted,
+}
+
+impl ClientCertificate {
+    /// What a handshake showed. `asked`: a certificate was asked for.
+    pub(crate) fn of(asked: bool, chain: Option<&[CertificateDer<'_>]>) -> Rc<Self> {
+        let shown = match chain.filter(|chain| asked && !chain.is_empty()) {
+            None => Shown::Nothing,
+            Some(chain) => PresentedChain::parse(chain).map_or_else(
+                |fault| {
+                    debug!(reason = %fault, "an unreadable client certificate: {fault}");
+                    Shown::Unreadable
+                },
+                Shown::Chain,
+            ),
+        };
+        let (judged, told) = Default::default();
+        Rc::new(Self { asked, shown: Rc::new(shown), judged, told })
+    }
+
+    /// The certificate as it stands now for requests to `host`, whose rule is `rule`. None where none is asked for: there a
+    /// certificate counts for nothing, whatever the connection showed.
+    pub(crate) fn judged(
+        &self,
+        host: &Hostname,
+        rule: Option<&Arc<CertificateRule>>,
+        now: UnixSeconds,
+    ) -> Option<Rc<Judged>> {
+        let rule = rule?;
+        let mut kept = self.judged.borrow_mut();
+        let last = kept.as_ref().filter(|last| last.holds(now));
+        if let Some(last) = last.filter(|last| Arc::ptr_eq(&last.rule, rule) && last.host == *host)
+        {
+            return Some(Rc::clone(last));
+        }
+        let same = last.filter(|last| last.rule.trust.digest() == rule.trust.digest());
+        let verdict = match (same, &*self.shown) {
+            (Some(last), _) => last.verdict.clone(),
+            (None, Shown::Chain(chain)) => Some(rule.trust.verify(chain, None, now)),
+            (None, Shown::Nothing | Shown::Unreadable) => None,
+        };
+        let judged = Rc::new(Judged::new(host.clone(), Arc::clone(rule), &self.shown, verdict));
+        *kept = Some(Rc::clone(&judged));
+        Some(judged)
+    }
+
+    /// Whether a certificate is asked for now where this connection's handshake did not ask: it can only ever show none,
+    /// so it had better end.
+    pub(crate) fn is_outdated(&self, rule: Option<&Arc<CertificateRule>>) -> bool {
+        rule.is_some() && !self.asked
+    }
+
+    /// Whether this is the first request of the connection that is passed on to `host` (access-protocol §7.6). Asking makes
+    /// it the first.
+    pub(crate) fn is_first_for(&self, host: &Hostname) -> bool {
+        let mut told = self.told.borrow_mut();
+        let first = !told.contains(host);
+        if first {
+            told.push(host.clone());
+        }
+        first
+    }
+}
+
+impl Judged {
+    fn new(
+        host: Hostname,
+        rule: Arc<CertificateRule>,
+        shown: &Rc<Shown>,
+        verdict: Option<Verdict>,
+    ) -> Self {
+        let holder = match (&**shown, &verdict) {
+            (Shown::Chain(chain), Some(verdict)) => verdict.outcome.as_ref().ok().map(|trusted| {
+                let authority = rule.authorities.get(trusted.member).map(|it| it.id);
+                let issuer = verdict.issuer.as_deref();
+                Arc::new(CertificateHolder {
+                    certificate_id: authority,
+                    ..holder(chain.leaf(), issuer)
+                })
+            }),
+            (Shown::Nothing | Shown::Unreadable | Shown::Chain(_), _) => None,
+        };
+        Self { host, rule, shown: Rc::clone(shown), verdict, holder, facts: OnceCell::new() }
+    }
+
+    fn holds(&self, now: UnixSeconds) -> bool {
+        self.verdict.as_ref().is_none_or(|verdict| verdict.holds(now))
+    }
+
+    /// The host that it was judged for.
+    pub(crate) fn host(&self) -> &Hostname {
+        &self.host
+    }
+
+    /// The rule that it was judged under.
+    pub(crate) fn rule(&self) -> &Arc<CertificateRule> {
+        &self.rule
+    }
+
+    /// What policies may know.
+    pub(crate) fn fact(&self) -> CertificateFact<'_> {
+        self.holder.as_deref().map_or(CertificateFact::Absent, CertificateFact::Valid)
+    }
+
+    /// Who holds it, if it is trusted.
+    pub(crate) fn holder(&self) -> Option<&Arc<CertificateHolder>> {
+        self.holder.as_ref()
+    }
+
+    /// What binds a token to it, if it is trusted.
+    pub(crate) fn thumbprint(&self) -> Option<CertificateThumbprint> {
+        let leaf = self.chain().filter(|_| self.holder.is_some())?.leaf();
+        Some(CertificateThumbprint::of_sha256(leaf.sha256()))
+    }
+
+    /// How it stands.
+    pub(crate) fn standing(&self) -> Standing {
+        match (&*self.shown, &self.verdict) {
+            (Shown::Nothing, _) => Standing::Missing,
+            (Shown::Chain(_), Some(verdict)) => match &verdict.outcome {
+                Ok(_) => Standing::Trusted,
+                Err(reason) => Standing::Failed(*reason),
+            },
+            (Shown::Unreadable | Shown::Chain(_), _) => Standing::Failed(Reason::Malformed),
+        }
+    }
+
+    /// The fields of `tlsClientAuth` (access-protocol §7.8), made when they are first asked for.
+    pub(crate) fn facts(&self) -> &Facts {
+        self.facts.get_or_init(|| match (&*self.shown, &self.verdict) {
+            (Shown::Nothing, _) => Facts::none(),
+            (Shown::Chain(chain), Some(verdict)) => Facts::of(chain, verdict),
+            (Shown::Unreadable | Shown::Chain(_), _) => Facts::unreadable(),
+        })
+    }
+
+    /// The chain, if one was presented and could be read.
+    pub(crate) fn chain(&self) -> Option<&PresentedChain> {
+        match &*self.shown {
+            Shown::Chain(chain) => Some(chain),
+            Shown::Nothing | Shown::Unreadable => None,
+        }
+    }
+
+    /// For the log: how it stands, by whom it says that it is, and which it is (checklist T7, T22).
+    pub(crate) fn for_operator(&self) -> String {
+        let facts = self.facts();
+        let field = |field| facts.get(field);
+        use narthex_model::ClientAuthField::{CertFingerprintSha256, CertIssuerDn, CertVerified};
+        match self.chain() {
+            None => field(CertVerified).to_owned(),
+            Some(_) => format!(
+                "{} (issuer {:?}, sha256 {})",
+                field(CertVerified),
+                field(CertIssuerDn),
+                field(CertFingerprintSha256)
+            ),
+        }
+    }
+}
+
+fn holder(leaf: &Certificate, issuer: Option<&Certificate>) -> CertificateHolder {
+    let ski = issuer.and_then(Certificate::subject_key_id).or(leaf.authority_key_id());
+    CertificateHolder {
+        cert_issuer_dn: leaf.issuer().rfc2253(),
+        cert_serial: leaf.serial().hex(),
+        cert_issuer_ski: ski
+            .map(|ski| ski.iter().map(|octet| format!("{octet:02X}")).collect())
+            .unwrap_or_default(),
+        common_name: leaf.common_name().map(Into::into),
+        certificate_id: None,
+        dns_names: leaf.dns_names().into(),
+        emails: leaf.emails().into(),
+        uris: leaf.uris().into(),
+        spki_sha256: leaf.spki_sha256_hex().into(),
+        fingerprint_sha256: leaf.sha256_hex().into(),
+    }
+}
