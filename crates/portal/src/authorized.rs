@@ -40,7 +40,15 @@ impl Portal {
         }
         let session = self.session(&hand_off.session).await?;
         let session = session.ok_or_else(|| invalid(Some(journey.url())))?;
-        let cookies = self.cookies(ask, snapshot, &journey, &session, hand_off.life).await?;
+        // On the other hosts there may be no cookie yet that ties the browser down. Whoever turns up from another
+        // address is not given one there, or a link could log somebody in as another person; the host asks the team
+        // domain itself when it is visited.
+        let may_have_cookie = *here == journey.origin.host || hand_off.ip == Some(ask.visit.ip);
+        let cookies = if may_have_cookie {
+            self.cookies(ask, snapshot, &journey, &session, hand_off.life).await?
+        } else {
+            Vec::new()
+        };
 
         let response = if !hand_off.then.is_empty() {
             let next = self.hand_on(ask.now, snapshot, &journey, hand_off).await?;

@@ -15,6 +15,7 @@ use narthex_store::PendingKind;
 use serde::{Deserialize, Serialize};
 use serde_json::json;
 use std::collections::HashSet;
+use std::net::IpAddr;
 
 /// What the store keeps under a nonce.
 #[derive(Debug, Serialize, Deserialize)]
@@ -25,6 +26,9 @@ pub(crate) struct HandOff {
     pub(crate) journey: Packed,
     /// Hosts still to be visited after this one; the journey's own host is the last.
     pub(crate) then: Vec<Hostname>,
+    /// Where the browser was when it left the team domain.
+    #[serde(default)]
+    pub(crate) ip: Option<IpAddr>,
     /// The login session.
     pub(crate) session: IdentityNonce,
     /// Life of the token in seconds.
@@ -55,6 +59,7 @@ impl Portal {
             host: journey.origin.host.clone(),
             journey: journey.pack(),
             then: hosts,
+            ip: Some(ask.visit.ip),
             session: session.clone(),
             life,
             state: [0; 32],

@@ -114,6 +114,26 @@ async fn the_browser_is_the_one_that_visited_the_application() {
     assert_eq!(page.status, StatusCode::FOUND);
 }
 
+/// The walk through an application's other hosts is as good a link to lure somebody with as its end.
+#[tokio::test]
+async fn a_link_of_the_walk_logs_nobody_in_as_somebody_else() {
+    let house = House::with(|plan| {
+        plan.app("duo", &["one.example.com", "two.example.com"], json!({}));
+    })
+    .await;
+    let mut ann = Browser::new();
+    let url = ann.visit(&house, "duo", "one.example.com", "/x");
+    let walk = ann.log_in(&house, &url, "ann@example.com").await.location().to_owned();
+    assert!(walk.starts_with("https://two.example.com/"), "{walk}");
+    let mut victim = Browser::at("198.51.100.9");
+    victim.visit(&house, "duo", "one.example.com", "/");
+    let page = victim.get(&house, &walk).await;
+    assert!(page.cookies().is_empty(), "{:?}", page.cookies());
+    let onwards = page.location().to_owned();
+    assert!(is_refused(&victim.get(&house, &onwards).await));
+    assert!(victim.cookie("two.example.com", "CF_Authorization").is_none());
+}
+
 #[tokio::test]
 async fn a_login_bound_to_no_browser_goes_through_the_application_once_more() {
     let house = House::open().await;
