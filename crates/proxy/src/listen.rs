@@ -37,11 +37,15 @@ pub(crate) fn bind(address: SocketAddr, cores: usize) -> io::Result<Bound> {
     let named = |error: io::Error| {
         io::Error::new(error.kind(), format!("cannot listen on {address}: {error}"))
     };
-    // Sockets that share a port would also share it with another instance of this program; this one would not.
-    let probe = socket(address, false).map_err(named)?;
-    let chosen = probe.local_addr().map_err(named)?;
-    drop(probe);
-    let sockets = (0..cores.max(1)).map(|_| socket(chosen, true));
+    // Sockets that share a port would also share it with another instance of this program; this one would not. A port
+    // that the system chooses is nobody's, and must not be let go again: somebody else would be given it.
+    if address.port() != 0 {
+        drop(socket(address, false).map_err(named)?);
+    }
+    let first = socket(address, true).map_err(named)?;
+    let chosen = first.local_addr().map_err(named)?;
+    let others = (1..cores.max(1)).map(|_| socket(chosen, true));
+    let sockets = [Ok(first)].into_iter().chain(others);
     let sockets = sockets.collect::<io::Result<Vec<_>>>().map_err(named)?;
     Ok(Bound { address: chosen, sockets })
 }
@@ -133,10 +137,21 @@ mod tests {
         let free: SocketAddr = "127.0.0.1:0".parse().unwrap();
         let bound = bind(free, 3).unwrap();
         assert_ne!(bound.address.port(), 0);
+        assert_eq!(bound.sockets.len(), 3);
         let ports = bound.sockets.iter().map(|s| s.local_addr().unwrap().port());
         assert!(ports.into_iter().all(|port| port == bound.address.port()));
         let error = bind(bound.address, 1).map(|b| b.address).unwrap_err();
         assert_eq!(error.kind(), io::ErrorKind::AddrInUse);
         assert!(error.to_string().contains(&bound.address.to_string()), "{error}");
+    }
+
+    #[test]
+    fn a_port_that_the_system_chose_is_given_to_nobody_else() {
+        let free: SocketAddr = "127.0.0.1:0".parse().unwrap();
+        let bound: Vec<_> = (0..200).map(|_| bind(free, 2).unwrap()).collect();
+        let mut ports: Vec<u16> = bound.iter().map(|bound| bound.address.port()).collect();
+        ports.sort_unstable();
+        ports.dedup();
+        assert_eq!(ports.len(), bound.len());
     }
 }

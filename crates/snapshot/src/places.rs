@@ -113,13 +113,64 @@ impl Paths {
     /// The most specific destination that covers the request. Within one prefix they are sorted, and the first that
     /// matches is the best; a shorter prefix may still win by what follows its wildcard.
     fn best(&self, host: &Hostname, path: &CanonicalPath<'_>) -> Option<&Place> {
+        let covers = |place: &&Place| place.destination.matches(host, path);
+        let matching = self.candidates(path).filter_map(|places| places.iter().find(covers));
+        matching.max_by(|a, b| a.rank.cmp(&b.rank))
+    }
+
+    /// The destinations that share a literal beginning with `path`, by beginning.
+    fn candidates(&self, path: &CanonicalPath<'_>) -> impl Iterator<Item = &Vec<Place>> {
         let text = path.as_str();
         let borders = text.match_indices('/').skip(1).map(|(slash, _)| slash);
         let whole = (!text.ends_with('/')).then_some(text.len());
         let borders = [0].into_iter().chain(borders).chain(whole).take(self.deepest + 1);
-        let candidates = borders.filter_map(|border| self.by_prefix.get(text.get(..border)?));
-        let covers = |place: &&Place| place.destination.matches(host, path);
-        let matching = candidates.filter_map(|places| places.iter().find(covers));
-        matching.max_by(|a, b| a.rank.cmp(&b.rank))
+        borders.filter_map(|border| self.by_prefix.get(text.get(..border)?))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use narthex_model::{AppId, Application, AudTag};
+    use narthex_policy::PolicyList;
+    use serde_json::json;
+
+    /// With how many destinations a request is compared.
+    fn compared(places: &Places, host: &str, path: &str) -> usize {
+        let host: Hostname = host.parse().expect("a name");
+        let path = CanonicalPath::of(path).expect("a path");
+        let lists = places.exact.get(&host).into_iter().chain(places.patterns(&host));
+        lists.flat_map(|paths| paths.candidates(&path)).map(Vec::len).sum()
+    }
+
+    #[test]
+    fn p10_what_a_request_is_compared_with_does_not_grow_with_the_others() {
+        let made = "2026-05-01T00:00:00Z";
+        let long = "/ab".repeat(5_000);
+        for many in [10, 1_000] {
+            let own = (0..many).map(|n| format!("a.x.com/app{n}/*/edit"));
+            let wild = (0..many).map(|n| format!("*.z{n}.com"));
+            let deep = (0..many).map(|n| format!("a.x.com/deep/{n}/b/c/*"));
+            let mut destinations: Vec<String> = own.chain(wild).chain(deep).collect();
+            destinations.push("a.x.com".to_owned());
+            let spec: Application = serde_json::from_value(json!({
+                "id": AppId::random().to_string(), "aud": AudTag::random().as_str(), "name": "all",
+                "domain": "a.x.com", "destinations": destinations, "policies": [],
+                "session_duration": "24h", "created_at": made, "updated_at": made,
+            }))
+            .expect("an application");
+            let app = Arc::new(App::new(Arc::new(spec), PolicyList::default()));
+            let places = Places::of([&app]);
+            for (host, path, want) in [
+                ("a.x.com", format!("/app7{long}/edit"), 2),
+                ("a.x.com", format!("/deep/7/b/c{long}"), 2),
+                ("a.x.com", format!("/deep{long}"), 1),
+                ("a.x.com", long.clone(), 1),
+                ("b.z9.com", long.clone(), 1),
+                ("b.c.z9.com", long.clone(), 0),
+            ] {
+                assert_eq!(compared(&places, host, &path), want, "{host}, {many} of each kind");
+            }
+        }
     }
 }
