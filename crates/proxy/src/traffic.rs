@@ -85,6 +85,14 @@ impl Caller {
 }
 
 impl CallerRef<'_> {
+    /// Whom a full table counts. Machines are few and keep their name: that one was used must never go unnoticed.
+    fn in_a_crowd(self) -> Self {
+        match self {
+            Self::Machine(client) => Self::Machine(client),
+            Self::Nobody | Self::Person(_) => Self::Nobody,
+        }
+    }
+
     fn to_owned(self) -> Caller {
         match self {
             Self::Nobody => Caller::Nobody,
@@ -149,12 +157,7 @@ impl Traffic {
         if counts.len() >= MOST_KEYS && !counts.contains_key(&key) {
             let network = network_of_all(network);
             let circumstances = Circumstances { app: app.id(), policy, network, country: None };
-            // Machines are few and keep their name: that one was used must never go unnoticed.
-            let caller = match caller {
-                CallerRef::Machine(client) => CallerRef::Machine(client),
-                CallerRef::Nobody | CallerRef::Person(_) => CallerRef::Nobody,
-            };
-            key = KeyRef { circumstances, caller };
+            key = KeyRef { circumstances, caller: caller.in_a_crowd() };
         }
         if let Some(counter) = counts.get(&key) {
             return Rc::clone(counter);
@@ -228,6 +231,19 @@ mod tests {
         {
             let ip: IpAddr = ip.parse().unwrap();
             assert_eq!(network(ip).to_string(), want);
+        }
+    }
+
+    #[test]
+    fn a_full_table_still_tells_machines_apart() {
+        let person = CallerRef::Person(narthex_model::UserId::random());
+        let machine = CallerRef::Machine("a.access");
+        for (caller, counted) in [
+            (machine, machine),
+            (person, CallerRef::Nobody),
+            (CallerRef::Nobody, CallerRef::Nobody),
+        ] {
+            assert!(caller.in_a_crowd() == counted);
         }
     }
 

@@ -120,24 +120,9 @@ mod tests {
     }
 
     fn record(number: usize) -> AccessRecord {
-        AccessRecord {
-            ray_id: format!("{number:016x}").parse().unwrap(),
-            created_at: Default::default(),
-            action: narthex_model::Action::Request,
-            verdict: narthex_model::Verdict::Refused,
-            reason: String::new(),
-            app: None,
-            app_domain: String::new(),
-            user: None,
-            user_email: None,
-            service_token: None,
-            idp: None,
-            connection: String::new(),
-            ip_address: None,
-            country: None,
-            policy: None,
-            rule: String::new(),
-        }
+        let ray = format!("{number:016x}").parse().unwrap();
+        let (action, verdict) = (narthex_model::Action::Request, narthex_model::Verdict::Refused);
+        AccessRecord::new(ray, narthex_model::UnixSeconds(0), action, verdict, "")
     }
 
     #[tokio::test(start_paused = true)]
