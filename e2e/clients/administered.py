@@ -32,8 +32,9 @@ class Administered:
         return cls(gateway.api_base, gateway.token, gateway.account, zone["id"], gateway.ca)
 
     def client(self, **options):
-        """The official client with nothing changed but its base URL, and the CA that its platform has to know."""
+        """The official client with nothing changed but its base URL, the CA that its platform has to know, and its patience:
+        by itself it gives a connection five seconds, which a machine that builds and tests all at once may not have."""
         verify = ssl.create_default_context(cafile=self.ca) if self.ca else True
-        options = {"api_token": self.token, "max_retries": 0} | options
+        options = {"api_token": self.token, "max_retries": 0, "timeout": 60} | options
         http_client = cloudflare.DefaultHttpxClient(verify=verify)
         return cloudflare.Cloudflare(base_url=self.base_url, http_client=http_client, **options)
