@@ -14,23 +14,35 @@ export class Stage {
   /** `hosts` are those of all applications, as patterns of the ingress. */
   static async open(hosts) {
     const stage = new Stage()
-    stage.origin = await Origin.start()
-    stage.elsewhere = await Origin.start()
-    const origins = Object.fromEntries(hosts.map((host) => [host, stage.origin.service]))
-    stage.gateway = await Gateway.start({ origins, zones: ['invalid'], extra: '[log]\nrequests = "all"' })
-    stage.journal = new Journal(stage.gateway)
-    const redirectUri = `${stage.gateway.team}/cdn-cgi/access/callback`
-    stage.idp = await IdentityProvider.start({ redirectUri, people: { ann: ANN }, knows: 'ann' })
-    const provider = { name: 'Company login', type: 'oidc', config: stage.idp.config }
-    stage.provider = await stage.gateway.access('POST', '/identity_providers', provider)
+    try {
+      await stage.#open(hosts)
+    } catch (error) {
+      await stage.#dismiss() // a server that still listens keeps the test run from ending
+      throw error
+    }
     return stage
   }
 
+  async #open(hosts) {
+    this.origin = await Origin.start()
+    this.elsewhere = await Origin.start()
+    const origins = Object.fromEntries(hosts.map((host) => [host, this.origin.service]))
+    this.gateway = await Gateway.start({ origins, zones: ['invalid'], extra: '[log]\nrequests = "all"' })
+    this.journal = new Journal(this.gateway)
+    const redirectUri = `${this.gateway.team}/cdn-cgi/access/callback`
+    this.idp = await IdentityProvider.start({ redirectUri, people: { ann: ANN }, knows: 'ann' })
+    const provider = { name: 'Company login', type: 'oidc', config: this.idp.config }
+    this.provider = await this.gateway.access('POST', '/identity_providers', provider)
+  }
+
   async close() {
-    assert.equal(await this.gateway.stop(), 0, 'narthexd drains and exits with 0')
-    this.idp.stop()
-    this.elsewhere.stop()
-    this.origin.stop()
+    assert.equal(await this.#dismiss(), 0, 'narthexd drains and exits with 0')
+  }
+
+  async #dismiss() {
+    const code = await this.gateway?.stop()
+    for (const server of [this.idp, this.elsewhere, this.origin]) server?.stop()
+    return code
   }
 
   /** An application; whoever comes is sent to the identity provider at once. */
