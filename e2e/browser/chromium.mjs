@@ -88,7 +88,9 @@ class ChromiumWindow extends Window {
   }
 
   async open(url) {
-    await this.page.goto(url, { waitUntil: 'commit' })
+    const go = () => this.page.goto(url, { waitUntil: 'commit' })
+    // The error page of an earlier attempt may arrive in between; then nobody has gone anywhere yet.
+    await go().catch((error) => (error.message.includes('interrupted by another navigation') ? go() : Promise.reject(error)))
   }
 
   async url() {
