@@ -4,7 +4,7 @@ import { existsSync, mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:
 import os from 'node:os'
 import path from 'node:path'
 import { chromium as playwright } from 'playwright-core'
-import { Window } from './window.mjs'
+import { until, Window } from './window.mjs'
 
 const WHERE = ['/usr/bin/chromium', '/usr/bin/chromium-browser', '/usr/bin/google-chrome']
 
@@ -88,9 +88,11 @@ class ChromiumWindow extends Window {
   }
 
   async open(url) {
-    const go = () => this.page.goto(url, { waitUntil: 'commit' })
-    // The error page of an earlier attempt may arrive in between; then nobody has gone anywhere yet.
-    await go().catch((error) => (error.message.includes('interrupted by another navigation') ? go() : Promise.reject(error)))
+    await this.page.goto(url, { waitUntil: 'commit' }).catch(async (error) => {
+      // Its error page comes a moment later, and would interrupt whatever is opened next.
+      if (error.message.includes('net::ERR')) await until('the error page', () => this.page.url().startsWith('chrome-error:'))
+      throw error
+    })
   }
 
   async url() {
