@@ -27,13 +27,22 @@ pub enum FencedOff {
 #[derive(Clone, Debug, Default)]
 pub struct Fence {
     open: Arc<[IpNet]>,
+    /// Whether http will do.
+    plain_http: bool,
 }
 
 impl Fence {
     /// A fence with gates to these networks.
     #[must_use]
     pub fn open_to(networks: &[IpNet]) -> Self {
-        Self { open: networks.into() }
+        Self { open: networks.into(), plain_http: false }
+    }
+
+    /// The same fence for what proves itself by a signature, such as revocation lists, which authorities publish over
+    /// http (RFC 5280 §8): http will do everywhere.
+    #[must_use]
+    pub fn for_signed_data(&self) -> Self {
+        Self { plain_http: true, ..self.clone() }
     }
 
     /// A fence with a gate to the machine itself: for the demo, and for tests.
@@ -56,11 +65,11 @@ impl Fence {
             Some(Host::Ipv4(ip)) => vec![ip.into()],
             Some(Host::Ipv6(ip)) => vec![ip.into()],
             Some(Host::Domain(name)) if is_localhost(name) => self.this_machine(),
-            Some(Host::Domain(_)) => return secure(url),
+            Some(Host::Domain(_)) => return self.secure(url),
             None => return Err(FencedOff::Scheme(shown(url))),
         };
         if url.scheme() != "http" || !is_this_machine(url) {
-            secure(url)?;
+            self.secure(url)?;
         }
         if !numbers.is_empty() && numbers.into_iter().all(|ip| self.admits_address(ip)) {
             Ok(())
@@ -88,6 +97,14 @@ impl Fence {
         Ok(())
     }
 
+    fn secure(&self, url: &Url) -> Result<(), FencedOff> {
+        match url.scheme() {
+            "https" => Ok(()),
+            "http" if self.plain_http => Ok(()),
+            _ => Err(FencedOff::Scheme(shown(url))),
+        }
+    }
+
     /// Whether a connection to `ip` may be made.
     #[must_use]
     pub fn admits_address(&self, ip: IpAddr) -> bool {
@@ -100,10 +117,6 @@ impl Fence {
         let loopback = [IpAddr::V4(Ipv4Addr::LOCALHOST), IpAddr::V6(Ipv6Addr::LOCALHOST)];
         loopback.into_iter().filter(|ip| self.admits_address(*ip)).collect()
     }
-}
-
-fn secure(url: &Url) -> Result<(), FencedOff> {
-    if url.scheme() == "https" { Ok(()) } else { Err(FencedOff::Scheme(shown(url))) }
 }
 
 /// A URL for a message: no credentials, no query, not too long.
@@ -168,6 +181,26 @@ fn is_public_v6(ip: Ipv6Addr) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn signed_data_may_come_over_http_and_from_nowhere_else() {
+        let (strict, signed) = (Fence::default(), Fence::default().for_signed_data());
+        for (url, over_https, over_http) in [
+            ("https://ca.example/a.crl", true, true),
+            ("http://ca.example/a.crl", false, true),
+            ("http://8.8.8.8/a.crl", false, true),
+            ("http://10.0.0.1/a.crl", false, false),
+            ("http://127.0.0.1/a.crl", false, false),
+            ("http://localhost/a.crl", false, false),
+            ("http://169.254.169.254/", false, false),
+            ("ftp://ca.example/a.crl", false, false),
+            ("file:///etc/passwd", false, false),
+        ] {
+            let url: Url = url.parse().unwrap();
+            assert_eq!(strict.admits(&url).is_ok(), over_https, "{url}");
+            assert_eq!(signed.admits(&url).is_ok(), over_http, "{url}, signed");
+        }
+    }
 
     #[test]
     fn only_ordinary_addresses_are_public() {
