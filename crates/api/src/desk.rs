@@ -3,6 +3,8 @@
 //! A change is made to a copy, compiled as a whole, committed if nobody else was quicker, and then published. It is
 //! in force before anyone is told that it succeeded; one that fails at any step has changed nothing.
 
+mod lists;
+
 use crate::error::ApiError;
 use arc_swap::ArcSwap;
 use narthex_model::{Configuration, Organization, Premises, Revision, UnixSeconds};

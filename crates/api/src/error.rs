@@ -29,6 +29,12 @@ pub enum Kind {
     User,
     /// A login session.
     Session,
+    /// An authority of client certificates.
+    Certificate,
+    /// A revocation list.
+    RevocationList,
+    /// A client certificate that the gateway issued.
+    ClientCertificate,
 }
 
 /// Why an operation was refused, a variant per remedy.
@@ -69,6 +75,13 @@ pub enum ApiError {
         pointer: String,
         /// What is wrong, and what would be right.
         reason: String,
+    },
+    /// A hostname of certificate settings that lies in none of our zones, or not in the one of the path.
+    ForeignHostname {
+        /// Where it stands in the request body.
+        pointer: String,
+        /// The hostname.
+        host: String,
     },
     /// The object is in use, or exists already. It will not go away by itself.
     Conflict(String),
@@ -242,6 +255,14 @@ impl ApiError {
             Self::Invalid { pointer, reason } => {
                 Told { pointer: Some(pointer.clone()), ..Told::invalid(reason) }
             }
+            Self::ForeignHostname { pointer, host } => Told {
+                pointer: Some(pointer.clone()),
+                ..Told::new(
+                    StatusCode::BAD_REQUEST,
+                    12_036,
+                    format!("access.api.error.hostnames_must_belong_to_your_domain: {host}"),
+                )
+            },
             Self::Conflict(reason) => Told::new(
                 StatusCode::CONFLICT,
                 12_132,
@@ -315,6 +336,9 @@ fn missing(kind: Kind) -> Told {
         Kind::ServiceToken => (12_135, "access.api.error.not_found: no such service token"),
         Kind::User => (12_135, "access.api.error.not_found: no such user"),
         Kind::Session => (12_135, "access.api.error.not_found: no such session"),
+        Kind::Certificate => (12_135, "access.api.error.not_found: no such certificate"),
+        Kind::RevocationList => (12_135, "access.api.error.not_found: no such revocation list"),
+        Kind::ClientCertificate => (1002, "no such client certificate"),
     };
     Told::new(StatusCode::NOT_FOUND, code, message)
 }

@@ -25,5 +25,6 @@ pub use desk::{Desk, Standing, by_itself, stored};
 pub use door::{Api, MOST_BODY_BYTES};
 pub use error::{ApiError, Kind};
 pub use parts::{ApiParts, Caller};
+pub use resources::EXPIRES_SOON_SECONDS;
 #[doc(hidden)]
 pub use routes::every_operation;

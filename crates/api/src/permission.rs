@@ -22,6 +22,7 @@ pub(crate) enum Area {
     Keys,
     Users,
     Logs,
+    Certificates,
 }
 
 impl Area {
@@ -36,6 +37,7 @@ impl Area {
             Self::Keys => "signing keys",
             Self::Users => "users",
             Self::Logs => "logs",
+            Self::Certificates => "client certificates",
         }
     }
 }

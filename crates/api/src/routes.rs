@@ -8,8 +8,10 @@ use crate::call::{Call, Scope};
 use crate::error::ApiError;
 use crate::permission::{Area, Permission};
 use crate::resources::{
-    accounts, app_policies, apps, groups, identity_providers, keys, logs, organizations, policies,
-    revocations, service_tokens, tokens, user_sessions, users, zones,
+    accounts, app_policies, apps, certificate_settings, certificates, client_certificates, groups,
+    hostname_associations, identity_providers, keys, logs, managed_headers, mtls_certificates,
+    organizations, policies, revocation_lists, revocations, service_tokens, tokens, user_sessions,
+    users, zones,
 };
 use http::Method;
 use narthex_model::Premises;
@@ -67,7 +69,9 @@ const PUT: Method = Method::PUT;
 const PATCH: Method = Method::PATCH;
 const DELETE: Method = Method::DELETE;
 
-use Area::{Account, Apps, IdentityProviders, Keys, Logs, Organization, ServiceTokens, Users};
+use Area::{
+    Account, Apps, Certificates, IdentityProviders, Keys, Logs, Organization, ServiceTokens, Users,
+};
 use Permission::{Own, Read, Write};
 
 #[rustfmt::skip]
@@ -153,7 +157,38 @@ static ROUTES: &[Route] = &[
     Route::on(GET,    "{A}/access/logs/access_requests", Read(Logs), run!(logs::access_requests)),
     Route::later("{A}/access/logs/scim/*", "users and groups pushed over SCIM"),
 
-    Route::later("{S}/access/certificates/*", "client certificate CAs"),
+    Route::on(GET,    "{S}/access/certificates/settings", Read(Certificates), run!(certificate_settings::list)),
+    Route::on(PUT,    "{S}/access/certificates/settings", Write(Certificates), run!(certificate_settings::update)),
+    Route::on(GET,    "{S}/access/certificates", Read(Certificates), run!(certificates::list)),
+    Route::on(POST,   "{S}/access/certificates", Write(Certificates), run!(certificates::create)),
+    Route::on(GET,    "{S}/access/certificates/{id}", Read(Certificates), run!(certificates::get)),
+    Route::on(PUT,    "{S}/access/certificates/{id}", Write(Certificates), run!(certificates::update)),
+    Route::on(DELETE, "{S}/access/certificates/{id}", Write(Certificates), run!(certificates::delete)),
+    Route::on(GET,    "{S}/access/certificates/{id}/revocation", Read(Certificates), run!(certificates::revocation)),
+    Route::on(PUT,    "{S}/access/certificates/{id}/revocation", Write(Certificates), run!(certificates::update_revocation)),
+    Route::on(GET,    "{S}/access/certificates/{id}/crls", Read(Certificates), run!(revocation_lists::list)),
+    Route::on(POST,   "{S}/access/certificates/{id}/crls", Write(Certificates), run!(revocation_lists::upload)),
+    Route::on(DELETE, "{S}/access/certificates/{id}/crls/{id}", Write(Certificates), run!(revocation_lists::delete)),
+
+    Route::on(GET,    "{A}/mtls_certificates", Read(Certificates), run!(mtls_certificates::list)),
+    Route::on(POST,   "{A}/mtls_certificates", Write(Certificates), run!(mtls_certificates::create)),
+    Route::on(GET,    "{A}/mtls_certificates/{id}", Read(Certificates), run!(mtls_certificates::get)),
+    Route::on(DELETE, "{A}/mtls_certificates/{id}", Write(Certificates), run!(mtls_certificates::delete)),
+    Route::on(GET,    "{A}/mtls_certificates/{id}/associations", Read(Certificates), run!(mtls_certificates::associations)),
+
+    Route::on(GET,    "{Z}/certificate_authorities/hostname_associations", Read(Certificates), run!(hostname_associations::get)),
+    Route::on(PUT,    "{Z}/certificate_authorities/hostname_associations", Write(Certificates), run!(hostname_associations::update)),
+
+    Route::on(GET,    "{Z}/client_certificates", Read(Certificates), run!(client_certificates::list)),
+    Route::on(POST,   "{Z}/client_certificates", Write(Certificates), run!(client_certificates::create)),
+    Route::on(GET,    "{Z}/client_certificates/{id}", Read(Certificates), run!(client_certificates::get)),
+    Route::on(PATCH,  "{Z}/client_certificates/{id}", Write(Certificates), run!(client_certificates::reactivate)),
+    Route::on(DELETE, "{Z}/client_certificates/{id}", Write(Certificates), run!(client_certificates::revoke)),
+
+    Route::on(GET,    "{Z}/managed_headers", Read(Certificates), run!(managed_headers::list)),
+    Route::on(PATCH,  "{Z}/managed_headers", Write(Certificates), run!(managed_headers::update)),
+    Route::on(DELETE, "{Z}/managed_headers", Write(Certificates), run!(managed_headers::delete)),
+
     Route::later("{A}/access/custom_pages/*", "custom pages"),
     Route::later("{A}/access/tags/*", "tags"),
     Route::later("{A}/access/bookmarks/*", "bookmarks"),
@@ -165,10 +200,6 @@ static ROUTES: &[Route] = &[
     Route::later("{A}/devices/registrations/{id}", "devices"),
     Route::later("{A}/gateway/lists/*", "lists"),
     Route::later("{A}/infrastructure/*", "infrastructure targets"),
-    Route::later("{A}/mtls_certificates/*", "account client certificates"),
-    Route::later("{Z}/certificate_authorities/*", "client certificate CAs"),
-    Route::later("{Z}/client_certificates/*", "client certificates of a zone"),
-    Route::later("{Z}/managed_headers", "managed transforms"),
 ];
 
 /// A row that fits a request, with what its path names.

@@ -31,12 +31,12 @@ pub use application::{
     AppKind, Application, CookieSettings, CorsHeaders, PolicyLink, SameSite, UnknownAppKind,
 };
 pub use certificate::{
-    AuthorityKind, CertificateAuthority, CertificateFingerprint, CertificateHolder, CertificatePem,
-    CertificateQuestion, CertificateSelector, CheckMode, ClientAuthField, ClientCertificate,
-    ClientCertificateStatus, CrlChecks, CrlFailure, CrlSource, ForwardedForm, ForwardedRequests,
-    HeaderRules, HeaderSource, HostnameSetting, InvalidHeaderRule, InvalidPem, InvalidSerial,
-    IssuedSubject, ManagedTransforms, OcspChecks, RevocationChecks, RuleHeader, SerialNumber,
-    StoredCrl, pem_blocks,
+    AuthorityKind, CertificateAuthority, CertificateHolder, CertificatePem, CertificateQuestion,
+    CertificateSelector, CheckMode, ClientAuthField, ClientCertificate, ClientCertificateStatus,
+    CrlChecks, CrlFailure, CrlSource, ForwardedForm, ForwardedRequests, HeaderRules, HeaderSource,
+    HostnameSetting, InvalidHeaderRule, InvalidPem, InvalidSerial, IssuedSubject,
+    ManagedTransforms, OcspChecks, RevocationChecks, RuleHeader, SerialNumber, StoredCrl,
+    pem_blocks,
 };
 pub use clock::{Clock, Timestamp, UnixSeconds};
 pub use configuration::{Configuration, Revision};

@@ -1,11 +1,15 @@
 //! The gateway's own figures, as `/metrics` shows them.
 
+mod certificates;
+
 use crate::health::Health;
 use crate::logging::DroppedLines;
 use crate::metrics::{Figures, Page};
 use crate::records::RecordCounts;
 use crate::restarts::Restarts;
 use async_trait::async_trait;
+use narthex_api::Desk;
+use narthex_model::Clock;
 use narthex_proxy::Meters;
 use narthex_snapshot::Live;
 use std::fmt;
@@ -19,6 +23,8 @@ pub(crate) struct GatewayFigures {
     pub(crate) dropped_lines: DroppedLines,
     pub(crate) health: Arc<Health>,
     pub(crate) restarts: Arc<Restarts>,
+    pub(crate) desk: Arc<Desk>,
+    pub(crate) clock: Clock,
 }
 
 impl fmt::Debug for GatewayFigures {
@@ -146,7 +152,9 @@ impl Figures for GatewayFigures {
             "sessions",
             "Login sessions in force",
             &[(&[], whole(self.live.sessions.len() as u64))],
-        )
+        )?;
+        certificates::write(page, &self.desk.standing().configuration, self.clock.now())?;
+        certificates::write_lists(page, &snapshot, self.clock.now())
     }
 
     async fn trouble(&self) -> Option<String> {

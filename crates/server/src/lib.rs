@@ -16,6 +16,7 @@ mod metrics;
 mod organization;
 mod records;
 mod restarts;
+mod revocation_lists;
 mod start;
 pub mod token;
 

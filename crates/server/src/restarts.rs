@@ -18,16 +18,19 @@ pub(crate) enum Work {
     Housekeeping,
     /// Another reading of the configuration file.
     Reload,
+    /// Fetching the revocation lists of certificate authorities.
+    RevocationLists,
 }
 
 impl Work {
-    const ALL: [Self; 3] = [Self::Records, Self::Housekeeping, Self::Reload];
+    const ALL: [Self; 4] = [Self::Records, Self::Housekeeping, Self::Reload, Self::RevocationLists];
 
     const fn name(self) -> &'static str {
         match self {
             Self::Records => "records",
             Self::Housekeeping => "housekeeping",
             Self::Reload => "reload",
+            Self::RevocationLists => "revocation_lists",
         }
     }
 }
@@ -92,6 +95,9 @@ mod tests {
         let failed = restarts.guard(Work::Reload, async { panic!("this panic is part of a test") });
         assert_eq!(failed.await.map(|(): ()| ()), Err(Panicked));
         assert_eq!(restarts.guard(Work::Reload, async { 7 }).await, Ok(7));
-        assert_eq!(restarts.read(), [("records", 0), ("housekeeping", 2), ("reload", 1)]);
+        assert_eq!(
+            restarts.read(),
+            [("records", 0), ("housekeeping", 2), ("reload", 1), ("revocation_lists", 0)]
+        );
     }
 }

@@ -7,6 +7,7 @@ use crate::health::Health;
 use crate::housekeeping::Household;
 use crate::logging::DroppedLines;
 use crate::restarts::{Panicked, Restarts, Work};
+use crate::revocation_lists::Fetcher;
 use crate::{data_dir, errands, keys, metrics, organization, records};
 use narthex_api::{Api, ApiError, ApiParts, Desk, Standing};
 use narthex_idp::{
@@ -102,6 +103,7 @@ pub struct Running {
     health: Arc<Health>,
     clock: Clock,
     household: JoinHandle<()>,
+    fetcher: JoinHandle<()>,
     record_keeper: JoinHandle<()>,
     restarts: Arc<Restarts>,
     local_ca: Arc<LocalCa>,
@@ -186,7 +188,7 @@ pub async fn start(
             store: store.clone(),
             desk: desk.clone(),
             clock: clock.clone(),
-            fence,
+            fence: fence.clone(),
             bootstrap_token: settings
                 .bootstrap_token
                 .as_ref()
@@ -235,6 +237,18 @@ pub async fn start(
         folder: proxy.folder(),
         clock: clock.clone(),
     };
+    let lists = OutboundSettings {
+        timeout: Duration::from_secs(60),
+        max_answer: narthex_cert::MAX_CRL_BYTES,
+        fence: fence.for_signed_data(),
+        ..OutboundSettings::default()
+    };
+    let fetcher = Fetcher {
+        desk: desk.clone(),
+        store: store.clone(),
+        http: OutboundHttp::new(lists)?,
+        clock: clock.clone(),
+    };
     let health = Arc::new(Health::new(store.clone()));
     let figures = GatewayFigures {
         meters,
@@ -243,6 +257,8 @@ pub async fn start(
         dropped_lines,
         health: health.clone(),
         restarts: restarts.clone(),
+        desk: desk.clone(),
+        clock: clock.clone(),
     };
     let metrics = metrics.map(|(listener, address)| {
         tokio::spawn(metrics::serve(listener, Arc::new(figures)));
@@ -260,6 +276,7 @@ pub async fn start(
         health,
         clock,
         household: tokio::spawn(household.keep(restarts.clone())),
+        fetcher: tokio::spawn(fetcher.keep(restarts.clone())),
         restarts,
         record_keeper,
         local_ca,
@@ -406,6 +423,7 @@ impl Running {
     pub async fn drain(self) {
         self.health.leave();
         self.household.abort();
+        self.fetcher.abort();
         let counts = self.proxy.drain(DRAIN).await;
         if !counts.is_empty()
             && let Err(error) = self.store.fold_traffic(&counts).await

@@ -57,6 +57,11 @@ impl RevocationLists {
         }
     }
 
+    /// Every list, by authority.
+    pub(crate) fn all(&self) -> impl Iterator<Item = &Arc<RevocationList>> {
+        self.by_authority.values().flatten()
+    }
+
     /// The lists of one authority.
     #[must_use]
     pub fn of(&self, id: CertificateAuthorityId) -> &[Arc<RevocationList>] {

@@ -6,6 +6,7 @@ use crate::places::Places;
 use crate::policies::Policies;
 use crate::{App, Countries, Fault, FaultAt, Origin, RevocationLists, check};
 use hashbrown::HashMap;
+use narthex_cert::RevocationList;
 use narthex_model::{
     AppId, AudTag, CanonicalPath, Configuration, CountryCode, Hostname, IdentityProvider, IdpId,
     Organization, Premises, Revision, ServiceToken, ServiceTokenId,
@@ -46,6 +47,7 @@ pub struct Snapshot {
     places: Places,
     origins: Origins,
     certificates: Certificates,
+    revocation_lists: Arc<RevocationLists>,
     /// The oldest first.
     identity_providers: Vec<Arc<IdentityProvider>>,
     service_tokens: BTreeMap<ServiceTokenId, Arc<ServiceToken>>,
@@ -108,6 +110,7 @@ impl Snapshot {
             organization,
             origins: Origins::compile(&premises.ingress)?,
             certificates: Certificates::compile(premises, configuration, revocation_lists)?,
+            revocation_lists: Arc::clone(revocation_lists),
             premises: Arc::clone(premises),
             keys: Arc::clone(keys),
             countries: countries.clone(),
@@ -190,6 +193,11 @@ impl Snapshot {
         };
         self.certificate_rules().count() == other.certificate_rules().count()
             && self.certificate_rules().all(same)
+    }
+
+    /// Every revocation list in force.
+    pub fn revocation_lists(&self) -> impl Iterator<Item = &Arc<RevocationList>> {
+        self.revocation_lists.all()
     }
 
     /// The managed headers of the zone of `host`, whether or not a certificate is asked for there.

@@ -3,7 +3,7 @@
 mod parts;
 
 use narthex_model::{CertificateAuthority, ClientCertificate, HostnameSetting, ManagedTransforms};
-use narthex_snapshot::{Fault, FaultAt, FaultCode, Snapshot};
+use narthex_snapshot::{Fault, FaultAt, FaultCode, Live, Snapshot};
 use parts::{Parts, uuid};
 use rcgen::{BasicConstraints, CertificateParams, DnType, IsCa, KeyPair, KeyUsagePurpose};
 use serde_json::{Value, json};
@@ -271,6 +271,27 @@ fn the_digest_changes_exactly_when_the_trust_of_the_hostname_does() {
         digest(issued("revoked", 1)),
         digest(on_a(json!({"revocation": {"serial_numbers": ["A1C"]}})))
     );
+}
+
+#[test]
+fn streams_are_asked_anew_when_a_trust_changes() {
+    let ca = certificate("Staff CA", true);
+    let with_hosts = |hosts: Value| {
+        with(Parts::default(), authority(1, &ca, json!({ "hostnames": hosts })))
+            .compile()
+            .expect("a snapshot")
+    };
+    let live = Live::new(with_hosts(json!(["a.example.com"])));
+    for (name, hosts, rings) in [
+        ("nothing new", json!(["a.example.com"]), false),
+        ("another hostname beside it", json!(["a.example.com", "b.example.com"]), true),
+        ("one of them no more", json!(["a.example.com"]), true),
+        ("none any more", json!([]), true),
+    ] {
+        let before = live.revocations.generation();
+        live.publish(with_hosts(hosts));
+        assert_eq!(live.revocations.generation() != before, rings, "{name}");
+    }
 }
 
 #[test]

@@ -3,6 +3,7 @@
 
 mod applications;
 mod authentication;
+mod certificates;
 mod desk;
 mod gateway;
 mod groups;

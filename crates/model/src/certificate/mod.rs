@@ -14,7 +14,7 @@ mod revocation;
 mod selector;
 mod serial;
 
-pub use authority::{AuthorityKind, CertificateAuthority, CertificateFingerprint};
+pub use authority::{AuthorityKind, CertificateAuthority};
 pub use headers::{
     ClientAuthField, HeaderRules, HeaderSource, InvalidHeaderRule, ManagedTransforms, RuleHeader,
 };
