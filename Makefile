@@ -5,7 +5,7 @@
 help:
 	@echo "make run    start a demo gateway on this machine and print the addresses to open"
 	@echo "make test   install what the tests need, then run all of them"
-	@echo "make bench  measure the gateway beside its peers and print a table"
+	@echo "make bench  measure the gateway beside its peers and print tables"
 	@echo "make timing try whether the time of a comparison tells anything about a secret"
 
 run: ; @deploy/prepare build && cargo build --quiet --locked --package narthex-server && exec target/debug/narthexd demo $(ARGS)
@@ -27,4 +27,4 @@ stories:
 
 timing: ; @deploy/prepare build && cargo test --quiet --locked --release --package narthex-e2e --test timing -- --ignored --test-threads 1 --nocapture
 
-bench: ; @deploy/prepare build bench && bench/run
+bench: ; @deploy/prepare build bench && bench/run $(ARGS)

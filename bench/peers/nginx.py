@@ -1,0 +1,39 @@
+"""nginx with a bare `proxy_pass`: what a request costs that nobody checks. Everything is compared with it."""
+
+import machine
+
+from .peer import Peer
+
+
+def proxied(rig):
+    """What an nginx needs to proxy HTTP and WebSockets well: kept connections to the origin and no files in between."""
+    return f"""
+  map $http_upgrade $connection_header {{ default upgrade; '' ''; }}
+  upstream origin {{ server 127.0.0.1:{rig.origin_port}; keepalive 128; keepalive_requests 1000000000; }}
+  upstream echo {{ server 127.0.0.1:{rig.echo_port}; }}
+  proxy_http_version 1.1; proxy_request_buffering off; proxy_max_temp_file_size 0;
+  proxy_set_header Host $host; proxy_set_header Connection $connection_header; proxy_set_header Upgrade $http_upgrade;"""
+
+
+def served(rig, port):
+    return f"""
+    listen 127.0.0.1:{port} ssl http2 backlog=4096; http2_max_requests 1000000000; server_name localhost;
+    ssl_certificate {rig.cert}; ssl_certificate_key {rig.key}; ssl_protocols TLSv1.3;"""
+
+
+class Nginx(Peer):
+    key = "nginx"
+    name = "nginx, bare `proxy_pass`"
+    checks = False
+
+    def version(self):
+        return machine.said_by("nginx", "-v").replace("nginx version: ", "")
+
+    def launch(self):
+        return [self.rig.nginx(self.key, self.rig.cores.proxy, self.port, f"""
+  {proxied(self.rig)}
+  server {{
+    {served(self.rig, self.port)}
+    location / {{ proxy_pass http://origin; }}
+    location /echo {{ proxy_pass http://echo; }}
+  }}""")]
