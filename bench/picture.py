@@ -6,7 +6,7 @@ import figures
 import load
 import peers
 
-WIDTH, LABEL, VALUE = 760, 270, 80
+WIDTH, LABEL, VALUE = 790, 300, 80
 BAR, GAP, HEAD = 18, 8, 34
 STYLE = """
   text { font: 13px system-ui, sans-serif; fill: #1f2328 }

@@ -33,7 +33,7 @@ class AuthRequest(Peer):
             "--set-xauthrequest=true", "--upstream=static://202", port=self.asked_port)
         nginx = self.rig.nginx(self.key, self.rig.cores.proxy, self.port, f"""
   {proxied(self.rig)}
-  upstream asked {{ server 127.0.0.1:{self.asked_port}; keepalive 128; keepalive_requests 1000000000; }}
+  upstream asked {{ server 127.0.0.1:{self.asked_port}; keepalive 1024; keepalive_requests 1000000000; }}
   server {{
     {served(self.rig, self.port)}
     location /oauth2/ {{
