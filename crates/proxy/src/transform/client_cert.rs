@@ -4,7 +4,7 @@
 use super::names;
 use crate::client_certificate::Judged;
 use http::{HeaderMap, HeaderName, HeaderValue};
-use narthex_cert::{Facts, HeaderValue as Sized};
+use narthex_cert::{Facts, HeaderValue as Sized, MAX_LEAF_VALUE};
 use narthex_model::ClientAuthField as Field;
 use narthex_model::{ForwardedRequests, HeaderRules, HeaderSource, HostnameSetting};
 use std::rc::Rc;
@@ -14,6 +14,10 @@ const DER: HeaderName = HeaderName::from_static("cf-client-cert-der-base64");
 const SHA256: HeaderName = HeaderName::from_static("cf-client-cert-sha256");
 const LEAF: HeaderName = HeaderName::from_static("client-cert");
 const CHAIN: HeaderName = HeaderName::from_static("client-cert-chain");
+
+/// Bytes of one fact in a header. A name of a certificate may be far larger, escaped; then it is left out, for an origin
+/// that refuses large heads would refuse them all.
+const LONGEST_FACT: usize = 8 * 1024;
 
 /// The managed set (access-protocol §7.7): the newer names, and the older two beside them.
 static MANAGED: LazyLock<[(HeaderName, Field); 19]> = LazyLock::new(|| {
@@ -79,7 +83,10 @@ impl Certified {
             }
         };
         if setting.forwarded_form.has_cloudflare() {
-            write(DER, &chain.leaf().der_base64());
+            let der = chain.leaf().der_base64();
+            if der.len() <= MAX_LEAF_VALUE {
+                write(DER, &der);
+            }
             write(SHA256, &chain.leaf().sha256_hex());
         }
         if setting.forwarded_form.has_rfc9440() {
@@ -126,7 +133,7 @@ pub(crate) fn write_managed(headers: &mut HeaderMap, judged: Option<&Judged>) {
         };
         headers.remove(name);
         if let Ok(value) = HeaderValue::from_str(value)
-            && !value.is_empty()
+            && (1..=LONGEST_FACT).contains(&value.len())
         {
             headers.insert(name, value);
         }
@@ -149,6 +156,9 @@ fn write_rules(headers: &mut HeaderMap, rules: &HeaderRules, facts: &Facts) {
             HeaderSource::Value(value) => value,
             HeaderSource::Field(field) => match facts.get(*field) {
                 "" => continue,
+                // These two have bounds of their own.
+                fact if *field == Field::CertRfc9440 || *field == Field::CertChainRfc9440 => fact,
+                fact if fact.len() > LONGEST_FACT => continue,
                 fact => fact,
             },
         };

@@ -142,6 +142,113 @@ async fn rules_of_a_host_fill_headers_from_the_certificate() {
     }
 }
 
+/// Keys and subjects as OpenSSL makes them, twenty in all.
+const MADE_BY_OPENSSL: [(&str, &str, &str); 20] = [
+    ("rsa", "rsa_keygen_bits:2048", "/CN=rsa 2048"),
+    ("rsa", "rsa_keygen_bits:3072", "/CN=rsa 3072"),
+    ("ec", "ec_paramgen_curve:P-256", "/CN=p256"),
+    ("ec", "ec_paramgen_curve:P-384", "/CN=p384"),
+    ("ec", "ec_paramgen_curve:P-521", "/CN=p521"),
+    ("ed25519", "", "/CN=ed25519"),
+    ("ed25519", "", "/C=US/ST=Texas/L=Austin/O=Access Testing/OU=TX/CN=Testing"),
+    ("ed25519", "", "/CN=Zoë 東京 🗝"),
+    ("ed25519", "", "/O=Acme+OU=Robots+CN=many in one"),
+    ("ed25519", "", "/CN=a,b;c<d>e\"f"),
+    ("ed25519", "", "/CN=slash \\/CN=admin"),
+    ("ed25519", "", "/CN=# hash and space "),
+    ("ed25519", "", "/CN= "),
+    ("ed25519", "", "/CN=plus \\+ equals = back \\\\ slash"),
+    ("ed25519", "", "/O=no common name"),
+    ("ed25519", "", "/CN=one/CN=two"),
+    ("ed25519", "", "/DC=com/DC=example/UID=ada"),
+    ("ed25519", "", "/emailAddress=ada@example.com/serialNumber=42/title=Dr"),
+    ("ed25519", "", "/2.5.4.97=NTRUS-1/1.2.3.4=unknown"),
+    ("ed25519", "", "/CN=0123456789012345678901234567890123456789012345678901234567890123"),
+];
+
+#[tokio::test]
+async fn origins_read_what_openssl_prints() {
+    use std::process::{Command, Stdio};
+    if Command::new("openssl").arg("version").stdout(Stdio::null()).status().is_err() {
+        eprintln!("skipped: the openssl command is not installed");
+        return;
+    }
+    let ours = Ca::new(FIRST, "Our CA");
+    let mut town = town(&ours, json!({"client_certificate_forwarding": false})).await;
+    let zone = town.add_zone("example.com");
+    town.publish(|configuration| {
+        let managed = ManagedTransforms {
+            zone: zone.clone(),
+            client_certificate_request_headers: true,
+            client_certificate_response_headers: false,
+        };
+        configuration.managed_transforms.insert(zone, Arc::new(managed));
+    });
+    let dir = tempfile::tempdir().unwrap();
+    let path = |name: &str| dir.path().join(name).to_str().unwrap().to_owned();
+    std::fs::write(path("ca.pem"), &ours.pem).unwrap();
+    std::fs::write(path("ca.key"), ours.key_pem()).unwrap();
+    std::fs::write(path("ext"), "extendedKeyUsage=clientAuth\nsubjectKeyIdentifier=hash\n")
+        .unwrap();
+    let run = |arguments: &[&str]| {
+        let output =
+            Command::new("openssl").args(arguments).stderr(Stdio::null()).output().unwrap();
+        assert!(output.status.success(), "{arguments:?}");
+        String::from_utf8(output.stdout).unwrap()
+    };
+    for (kind, option, subject) in MADE_BY_OPENSSL {
+        let (key, request, leaf) = (path("key"), path("request"), path("leaf"));
+        let make_key = ["genpkey", "-algorithm", kind, "-out", &key, "-pkeyopt", option];
+        run(&make_key[..if option.is_empty() { 5 } else { 7 }]);
+        run(&["req", "-new", "-key", &key, "-utf8", "-subj", subject, "-out", &request]);
+        run(&[
+            "x509",
+            "-req",
+            "-in",
+            &request,
+            "-CA",
+            &path("ca.pem"),
+            "-CAkey",
+            &path("ca.key"),
+            "-CAcreateserial",
+            "-days",
+            "30",
+            "-extfile",
+            &path("ext"),
+            "-out",
+            &leaf,
+        ]);
+        // The town's clock stands before the certificate's time; so it is presented, and found early.
+        let client = crate::clients::Client::read(&leaf, &key);
+        let answer = wire(&town, HOST, Some(&client)).await.ask(get(HOST)).await;
+        assert_eq!(answer.status, 200, "{subject}");
+        let seen = town.origin.take();
+        let field = |name: &str| seen[0].fields(name).join("|");
+        let print = |arguments: &[&str]| {
+            let text = run(&[&["x509", "-in", &leaf, "-noout"], arguments].concat());
+            text.trim_end_matches('\n').split_once('=').unwrap().1.trim().to_owned()
+        };
+        let hex = |text: String| text.replace(':', "").to_lowercase();
+        for (name, want) in [
+            ("cf-cert-subject-dn", print(&["-subject", "-nameopt", "RFC2253"])),
+            ("cf-cert-subject-dn-rfc2253", print(&["-subject", "-nameopt", "RFC2253"])),
+            ("cf-cert-subject-dn-legacy", print(&["-subject", "-nameopt", "compat"])),
+            ("cf-cert-issuer-dn-rfc2253", print(&["-issuer", "-nameopt", "RFC2253"])),
+            ("cf-cert-issuer-dn-legacy", print(&["-issuer", "-nameopt", "compat"])),
+            ("cf-cert-serial", print(&["-serial"])),
+            ("cf-cert-sha1", hex(print(&["-fingerprint", "-sha1"]))),
+            ("cf-cert-sha256", hex(print(&["-fingerprint", "-sha256"]))),
+            ("cf-cert-not-before", print(&["-startdate"])),
+            ("cf-cert-not-after", print(&["-enddate"])),
+            ("cf-cert-presented", "true".to_owned()),
+            ("cf-cert-verified", "false".to_owned()),
+        ] {
+            assert_eq!(field(name), want, "{subject}: {name}");
+        }
+        assert_eq!(field("cf-cert-ski").len(), 40, "{subject}");
+    }
+}
+
 #[tokio::test]
 async fn the_managed_set_is_written_on_requests_and_answers_by_its_switches() {
     let ours = Ca::new(FIRST, "Our CA");

@@ -31,6 +31,16 @@ pub(crate) struct Client {
 pub(crate) const FIRST: &str = "7f3c0a52-5a58-4d5f-9f1e-0d8a5f1f0c01";
 pub(crate) const SECOND: &str = "7f3c0a52-5a58-4d5f-9f1e-0d8a5f1f0c02";
 
+impl Client {
+    /// One from PEM files of certificate and key.
+    pub(crate) fn read(certificate: &str, key: &str) -> Self {
+        use rustls::pki_types::pem::PemObject as _;
+        let chain = vec![CertificateDer::from_pem_file(certificate).unwrap()];
+        let key = PrivatePkcs8KeyDer::from_pem_file(key).unwrap();
+        Self { chain, key: key.secret_pkcs8_der().to_vec(), serial: String::new() }
+    }
+}
+
 impl Ca {
     pub(crate) fn new(id: &'static str, name: &str) -> Self {
         let key = KeyPair::generate().unwrap();
@@ -77,6 +87,11 @@ impl Ca {
         body.as_object_mut().unwrap().extend(more.as_object().unwrap().clone());
         let authority: CertificateAuthority = serde_json::from_value(body).unwrap();
         configuration.certificate_authorities.insert(authority.id, Arc::new(authority));
+    }
+
+    /// The private key, PEM.
+    pub(crate) fn key_pem(&self) -> String {
+        self.issuer.key().serialize_pem()
     }
 
     /// The same with this client revoked.
