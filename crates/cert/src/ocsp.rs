@@ -256,6 +256,12 @@ impl OcspAnswer {
         self.until
     }
 
+    /// From when on a new answer should be fetched: half of the time between its issue and its end.
+    #[must_use]
+    pub fn renew_from(&self) -> UnixSeconds {
+        self.from.plus(self.until.since(self.from) / 2)
+    }
+
     /// Whether it speaks for this instant.
     #[must_use]
     pub fn holds(&self, now: UnixSeconds) -> bool {

@@ -34,7 +34,8 @@ impl Standing {
             None => Ok(Trusted { member: self.member }),
             Some(reason) => Err(reason),
         };
-        Verdict { outcome, until: self.until, issuer: self.issuer, ocsp: self.ocsp }
+        let member = Some(self.member);
+        Verdict { outcome, until: self.until, member, issuer: self.issuer, ocsp: self.ocsp }
     }
 }
 

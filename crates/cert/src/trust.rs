@@ -330,7 +330,7 @@ impl Trust {
         };
         let known = self.members.iter().flat_map(|member| member.authority.certificates());
         let issuer = chain.others().iter().chain(known).find(|c| c.subject() == leaf.issuer());
-        Verdict { outcome: Err(reason), until, issuer: issuer.cloned(), ocsp: None }
+        Verdict { outcome: Err(reason), until, member: None, issuer: issuer.cloned(), ocsp: None }
     }
 }
 

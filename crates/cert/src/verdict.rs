@@ -12,6 +12,8 @@ pub struct Verdict {
     /// The last second at which the outcome stands if nothing but time changes: a validity or a list ends, a
     /// certificate's time comes. After it, judge again.
     pub until: UnixSeconds,
+    /// The CA that the chain leads to, as its place in the list that the trust was compiled from; none when it leads nowhere.
+    pub member: Option<usize>,
     /// The certificate above the leaf: from the path that was built, else by its word from what is at hand.
     pub issuer: Option<Arc<Certificate>>,
     /// What to ask the OCSP responder, when the CA's rule is to ask and the chain is otherwise trusted. Judge again

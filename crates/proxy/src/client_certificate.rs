@@ -4,16 +4,19 @@
 //! judged by us: for the host of each request, under the trust in force. The verdict is kept with what it was judged
 //! under; while that has not changed and no time in it has passed, asking again is a comparison.
 
-use narthex_cert::{Certificate, Facts, PresentedChain, Reason, Verdict};
+use narthex_cert::{Certificate, Facts, OcspAnswer, OcspQuestion, PresentedChain, Reason, Verdict};
 use narthex_model::{CertificateHolder, Hostname, UnixSeconds};
 use narthex_policy::CertificateFact;
-use narthex_snapshot::CertificateRule;
+use narthex_snapshot::{CertificateRule, OcspAnswers, OcspAsk};
 use narthex_token::CertificateThumbprint;
 use rustls::pki_types::CertificateDer;
 use std::cell::{OnceCell, RefCell};
 use std::rc::Rc;
 use std::sync::Arc;
 use tracing::debug;
+
+/// Characters of a name that are logged; whoever made the certificate chose it. (A DN's text is ASCII.)
+const LONGEST_LOGGED: usize = 256;
 
 /// What one connection's client showed of itself.
 pub(crate) struct ClientCertificate {
@@ -40,6 +43,8 @@ pub(crate) struct Judged {
     shown: Rc<Shown>,
     /// None without a chain.
     verdict: Option<Verdict>,
+    /// The answer of the OCSP responder that the verdict rests on.
+    ocsp: Option<Arc<OcspAnswer>>,
     /// What policies may know; only of a certificate that is trusted.
     holder: Option<Arc<CertificateHolder>>,
     facts: OnceCell<Facts>,
@@ -79,22 +84,30 @@ impl ClientCertificate {
         &self,
         host: &Hostname,
         rule: Option<&Arc<CertificateRule>>,
+        ocsp: &OcspAnswers,
         now: UnixSeconds,
     ) -> Option<Rc<Judged>> {
         let rule = rule?;
         let mut kept = self.judged.borrow_mut();
-        let last = kept.as_ref().filter(|last| last.holds(now));
+        let last = kept.as_ref().filter(|last| last.holds(ocsp, now));
+        if let Some(last) = last {
+            last.keep_informed(ocsp, now);
+        }
         if let Some(last) = last.filter(|last| Arc::ptr_eq(&last.rule, rule) && last.host == *host)
         {
             return Some(Rc::clone(last));
         }
         let same = last.filter(|last| last.rule.trust.digest() == rule.trust.digest());
-        let verdict = match (same, &*self.shown) {
-            (Some(last), _) => last.verdict.clone(),
-            (None, Shown::Chain(chain)) => Some(rule.trust.verify(chain, None, now)),
-            (None, Shown::Nothing | Shown::Unreadable) => None,
+        let (verdict, answer) = match (same, &*self.shown) {
+            (Some(last), _) => (last.verdict.clone(), last.ocsp.clone()),
+            (None, Shown::Chain(chain)) => {
+                let (verdict, answer) = judge(chain, rule, ocsp, now);
+                (Some(verdict), answer)
+            }
+            (None, Shown::Nothing | Shown::Unreadable) => (None, None),
         };
-        let judged = Rc::new(Judged::new(host.clone(), Arc::clone(rule), &self.shown, verdict));
+        let judged = Judged::new(host.clone(), Arc::clone(rule), &self.shown, verdict, answer);
+        let judged = Rc::new(judged);
         *kept = Some(Rc::clone(&judged));
         Some(judged)
     }
@@ -123,6 +136,7 @@ impl Judged {
         rule: Arc<CertificateRule>,
         shown: &Rc<Shown>,
         verdict: Option<Verdict>,
+        ocsp: Option<Arc<OcspAnswer>>,
     ) -> Self {
         let holder = match (&**shown, &verdict) {
             (Shown::Chain(chain), Some(verdict)) => verdict.outcome.as_ref().ok().map(|trusted| {
@@ -135,11 +149,35 @@ impl Judged {
             }),
             (Shown::Nothing | Shown::Unreadable | Shown::Chain(_), _) => None,
         };
-        Self { host, rule, shown: Rc::clone(shown), verdict, holder, facts: OnceCell::new() }
+        let (shown, facts) = (Rc::clone(shown), OnceCell::new());
+        Self { host, rule, shown, verdict, ocsp, holder, facts }
     }
 
-    fn holds(&self, now: UnixSeconds) -> bool {
-        self.verdict.as_ref().is_none_or(|verdict| verdict.holds(now))
+    /// Whether nothing that it rests on has changed: no time in it has passed, and the responder has not spoken since.
+    fn holds(&self, ocsp: &OcspAnswers, now: UnixSeconds) -> bool {
+        let Some(verdict) = &self.verdict else { return true };
+        let Some(question) = &verdict.ocsp else { return verdict.holds(now) };
+        let same = match (&self.ocsp, ocsp.get(question)) {
+            (Some(known), Some(last)) => Arc::ptr_eq(known, &last),
+            (None, None) => true,
+            (None, Some(last)) => !last.holds(now),
+            (Some(_), None) => false,
+        };
+        same && verdict.holds(now)
+    }
+
+    /// Asks for the next answer of the OCSP responder in good time, and again where there was none.
+    fn keep_informed(&self, ocsp: &OcspAnswers, now: UnixSeconds) {
+        if self.ocsp.as_ref().is_none_or(|answer| answer.renew_from() <= now)
+            && let (Some(verdict), Some(chain)) = (&self.verdict, self.chain())
+        {
+            ask(chain, &self.rule, verdict, ocsp, now);
+        }
+    }
+
+    /// The question to the OCSP responder without whose answer the certificate was judged.
+    pub(crate) fn open_question(&self) -> Option<&OcspQuestion> {
+        self.verdict.as_ref()?.ocsp.as_ref().filter(|_| self.ocsp.is_none())
     }
 
     /// The host that it was judged for.
@@ -207,10 +245,49 @@ impl Judged {
             Some(_) => format!(
                 "{} (issuer {:?}, sha256 {})",
                 field(CertVerified),
-                field(CertIssuerDn),
+                field(CertIssuerDn).get(..LONGEST_LOGGED).unwrap_or(field(CertIssuerDn)),
                 field(CertFingerprintSha256)
             ),
         }
+    }
+}
+
+/// Judges a chain, with what the OCSP responder says where the rule is to ask. What is not known, or not for long any more, is
+/// asked for; the verdict does not wait for it.
+fn judge(
+    chain: &PresentedChain,
+    rule: &CertificateRule,
+    ocsp: &OcspAnswers,
+    now: UnixSeconds,
+) -> (Verdict, Option<Arc<OcspAnswer>>) {
+    let verdict = rule.trust.verify(chain, None, now);
+    let Some(question) = verdict.ocsp.clone() else { return (verdict, None) };
+    let answer = ocsp.get(&question).filter(|answer| answer.holds(now));
+    if answer.as_ref().is_none_or(|answer| answer.renew_from() <= now) {
+        ask(chain, rule, &verdict, ocsp, now);
+    }
+    match answer {
+        Some(answer) => (rule.trust.verify(chain, Some(&answer), now), Some(answer)),
+        None => (verdict, None),
+    }
+}
+
+/// Asks the OCSP responder that the authority names, else the one that the certificate names, unless that was just done.
+fn ask(
+    chain: &PresentedChain,
+    rule: &CertificateRule,
+    verdict: &Verdict,
+    ocsp: &OcspAnswers,
+    now: UnixSeconds,
+) {
+    let Some(question) = verdict.ocsp.clone().filter(|question| ocsp.may_ask(question, now)) else {
+        return;
+    };
+    let authority = verdict.member.and_then(|member| rule.authorities.get(member));
+    let own = || chain.leaf().ocsp_urls().iter().find_map(|url| url.parse().ok());
+    let url = authority.and_then(|authority| authority.ocsp_url.clone()).or_else(own);
+    if let (Some(url), Some(issuer)) = (url, verdict.issuer.clone()) {
+        ocsp.ask(OcspAsk { question, issuer, url }, now);
     }
 }
 

@@ -14,6 +14,7 @@ use std::io;
 use std::net::{IpAddr, SocketAddr};
 use std::rc::Rc;
 use std::sync::Arc;
+use std::time::Duration;
 use tokio::io::AsyncWriteExt;
 use tokio::net::TcpStream;
 use tokio_rustls::server::TlsStream;
@@ -22,6 +23,9 @@ use tracing::debug;
 
 /// A fatal `unrecognized_name` alert in the clear (RFC 8446 §6.2, RFC 6066 §3).
 const UNRECOGNIZED_NAME: [u8; 7] = [21, 3, 1, 0, 2, 2, 112];
+
+/// How long a handshake waits for an OCSP responder.
+const RESPONDER_TIME: Duration = Duration::from_secs(3);
 
 /// A connection ready for HTTP.
 pub(crate) struct Shaken {
@@ -110,6 +114,9 @@ async fn negotiate(
     let (_, session) = stream.get_ref();
     let http2 = session.alpn_protocol() == Some(b"h2");
     let certificate = ClientCertificate::of(tls.asks.is_some(), session.peer_certificates());
+    if let (Some(sni), true) = (&sni, tls.asks.is_some()) {
+        await_responder(lane, &certificate, sni).await;
+    }
     let stream = Watched::new(stream, slot);
     let peer = Rc::new(Peer {
         address,
@@ -128,6 +135,17 @@ async fn negotiate(
         read_when_idle: Cell::default(),
     });
     Ok(Shaken { peer, stream, http2 })
+}
+
+/// Gives the OCSP responder of a certificate that nobody knows yet a moment, so that its first request need not fail.
+async fn await_responder(lane: &Lane, certificate: &ClientCertificate, sni: &Hostname) {
+    let world = lane.world();
+    let rule = world.snapshot.certificate_rule(sni);
+    let ocsp = &lane.live.ocsp;
+    let judged = certificate.judged(sni, rule, ocsp, lane.clock.now());
+    if let Some(question) = judged.as_ref().and_then(|judged| judged.open_question()) {
+        drop(tokio::time::timeout(RESPONDER_TIME, ocsp.settled(question)).await);
+    }
 }
 
 /// The address behind the socket: what a trusted proxy's PROXY protocol says, else the socket's own.

@@ -74,11 +74,12 @@ impl Witness {
     pub(crate) fn of(
         peer: &Peer,
         host: &Hostname,
+        lane: &Lane,
         world: &World,
         now: UnixSeconds,
     ) -> Option<Self> {
         let rule = world.snapshot.certificate_rule(host);
-        let judged = peer.certificate.judged(host, rule, now)?;
+        let judged = peer.certificate.judged(host, rule, &lane.live.ocsp, now)?;
         Some(Self { certificate: Rc::clone(&peer.certificate), judged })
     }
 
@@ -88,9 +89,10 @@ impl Witness {
     }
 
     /// The same certificate as it stands later.
-    fn again(&self, world: &World, now: UnixSeconds) -> Option<Rc<Judged>> {
+    fn again(&self, lane: &Lane, world: &World, now: UnixSeconds) -> Option<Rc<Judged>> {
         let host = self.judged.host();
-        self.certificate.judged(host, world.snapshot.certificate_rule(host), now)
+        let rule = world.snapshot.certificate_rule(host);
+        self.certificate.judged(host, rule, &lane.live.ocsp, now)
     }
 }
 
@@ -188,7 +190,8 @@ impl<'a> Permit<'a> {
                     let _busy = &busy;
                     let (world, now) = (lane.world(), lane.clock.now());
                     let app = app.and_then(|id| world.snapshot.app_by_id(id));
-                    let judged = witness.as_ref().and_then(|witness| witness.again(&world, now));
+                    let judged =
+                        witness.as_ref().and_then(|witness| witness.again(&lane, &world, now));
                     let seen = Seen { source: &source, certificate: judged.as_deref() };
                     app.is_some_and(|app| person_still_admitted(&lane, app, &bearer, seen, now))
                 })
@@ -199,7 +202,8 @@ impl<'a> Permit<'a> {
                     let _busy = &busy;
                     let (world, now) = (lane.world(), lane.clock.now());
                     let app = app.and_then(|id| world.snapshot.app_by_id(id));
-                    let judged = witness.as_ref().and_then(|witness| witness.again(&world, now));
+                    let judged =
+                        witness.as_ref().and_then(|witness| witness.again(&lane, &world, now));
                     let seen = Seen { source: &source, certificate: judged.as_deref() };
                     app.is_some_and(|app| machine_still_admitted(&world, app, &name, seen, now))
                 })
@@ -208,7 +212,7 @@ impl<'a> Permit<'a> {
                 let _busy = &busy;
                 let (world, now) = (lane.world(), lane.clock.now());
                 let app = app.and_then(|id| world.snapshot.app_by_id(id));
-                let judged = witness.as_ref().and_then(|witness| witness.again(&world, now));
+                let judged = witness.as_ref().and_then(|witness| witness.again(&lane, &world, now));
                 let seen = Seen { source: &source, certificate: judged.as_deref() };
                 let service = service.as_ref().and_then(|token| {
                     let client_id = token.client_id.as_str();

@@ -230,7 +230,7 @@ impl<'a> Scene<'a> {
         if self.peer.certificate.is_outdated(rule) {
             self.peer.outdated.set(true);
         }
-        Witness::of(self.peer, target.host(), self.world, self.now)
+        Witness::of(self.peer, target.host(), self.lane, self.world, self.now)
     }
 
     /// The decision about a request to an application; `None` when the gateway answers a preflight itself.

@@ -15,6 +15,7 @@ pub mod logging;
 mod metrics;
 mod organization;
 mod records;
+mod responders;
 mod restarts;
 mod revocation_lists;
 mod start;

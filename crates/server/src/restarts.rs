@@ -20,10 +20,13 @@ pub(crate) enum Work {
     Reload,
     /// Fetching the revocation lists of certificate authorities.
     RevocationLists,
+    /// Questions to OCSP responders.
+    Responders,
 }
 
 impl Work {
-    const ALL: [Self; 4] = [Self::Records, Self::Housekeeping, Self::Reload, Self::RevocationLists];
+    const ALL: [Self; 5] =
+        [Self::Records, Self::Housekeeping, Self::Reload, Self::RevocationLists, Self::Responders];
 
     const fn name(self) -> &'static str {
         match self {
@@ -31,6 +34,7 @@ impl Work {
             Self::Housekeeping => "housekeeping",
             Self::Reload => "reload",
             Self::RevocationLists => "revocation_lists",
+            Self::Responders => "responders",
         }
     }
 }
@@ -97,7 +101,13 @@ mod tests {
         assert_eq!(restarts.guard(Work::Reload, async { 7 }).await, Ok(7));
         assert_eq!(
             restarts.read(),
-            [("records", 0), ("housekeeping", 2), ("reload", 1), ("revocation_lists", 0)]
+            [
+                ("records", 0),
+                ("housekeeping", 2),
+                ("reload", 1),
+                ("revocation_lists", 0),
+                ("responders", 0)
+            ]
         );
     }
 }

@@ -6,9 +6,10 @@ use crate::figures::GatewayFigures;
 use crate::health::Health;
 use crate::housekeeping::Household;
 use crate::logging::DroppedLines;
+use crate::responders::Responders;
 use crate::restarts::{Panicked, Restarts, Work};
 use crate::revocation_lists::Fetcher;
-use crate::{data_dir, errands, keys, metrics, organization, records};
+use crate::{data_dir, errands, keys, metrics, organization, records, responders};
 use narthex_api::{Api, ApiError, ApiParts, Desk, Standing};
 use narthex_idp::{
     Fence, Mailer, OutboundHttp, OutboundSettings, Outbox, Providers, SmtpMailer, Unposted,
@@ -104,6 +105,7 @@ pub struct Running {
     clock: Clock,
     household: JoinHandle<()>,
     fetcher: JoinHandle<()>,
+    responders: JoinHandle<()>,
     record_keeper: JoinHandle<()>,
     restarts: Arc<Restarts>,
     local_ca: Arc<LocalCa>,
@@ -249,6 +251,14 @@ pub async fn start(
         http: OutboundHttp::new(lists)?,
         clock: clock.clone(),
     };
+    let responders = OutboundSettings {
+        fence: fence.for_signed_data(),
+        timeout: responders::PATIENCE,
+        max_answer: narthex_cert::MAX_OCSP_BYTES,
+        ..OutboundSettings::default()
+    };
+    let http = OutboundHttp::new(responders)?;
+    let responders = Responders { live: live.clone(), http, clock: clock.clone() };
     let health = Arc::new(Health::new(store.clone()));
     let figures = GatewayFigures {
         meters,
@@ -277,6 +287,7 @@ pub async fn start(
         clock,
         household: tokio::spawn(household.keep(restarts.clone())),
         fetcher: tokio::spawn(fetcher.keep(restarts.clone())),
+        responders: tokio::spawn(responders.keep(restarts.clone())),
         restarts,
         record_keeper,
         local_ca,
@@ -424,6 +435,7 @@ impl Running {
         self.health.leave();
         self.household.abort();
         self.fetcher.abort();
+        self.responders.abort();
         let counts = self.proxy.drain(DRAIN).await;
         if !counts.is_empty()
             && let Err(error) = self.store.fold_traffic(&counts).await

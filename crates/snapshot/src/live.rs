@@ -1,7 +1,8 @@
 //! What the data path reads: one of these for the process.
 
-use crate::{Revocations, Sessions, Snapshot};
+use crate::{OcspAnswers, Revocations, Sessions, Snapshot};
 use arc_swap::ArcSwap;
+use narthex_cert::{OcspAnswer, OcspQuestion};
 use narthex_model::UnixSeconds;
 use std::sync::Arc;
 
@@ -14,6 +15,8 @@ pub struct Live {
     pub sessions: Sessions,
     /// Revocations in force.
     pub revocations: Revocations,
+    /// What OCSP responders said about client certificates.
+    pub ocsp: OcspAnswers,
 }
 
 impl Live {
@@ -25,6 +28,7 @@ impl Live {
             snapshot: ArcSwap::from_pointee(snapshot),
             revocations: Revocations::new(sessions.clone()),
             sessions,
+            ocsp: OcspAnswers::default(),
         }
     }
 
@@ -38,9 +42,23 @@ impl Live {
         }
     }
 
+    /// Takes what came of a question to an OCSP responder; `None` when it gave no answer that can be believed. An answer that
+    /// says something new is asked about by streams that stay open.
+    pub fn ocsp_settled(
+        &self,
+        question: &OcspQuestion,
+        answer: Option<OcspAnswer>,
+        now: UnixSeconds,
+    ) {
+        if self.ocsp.settle(question, answer, now) {
+            self.revocations.ring();
+        }
+    }
+
     /// Forgets sessions and revocations that no token in force can refer to any more. To be called now and then.
     pub fn forget_expired(&self, now: UnixSeconds) {
         self.sessions.forget_expired(now);
         self.revocations.forget_expired(now);
+        self.ocsp.forget_expired(now);
     }
 }

@@ -18,6 +18,7 @@ mod handshakes;
 mod http2;
 mod leaving;
 mod machines;
+mod ocsp;
 mod origin;
 mod origins;
 mod panics;
