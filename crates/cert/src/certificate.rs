@@ -475,3 +475,34 @@ fn url(name: &GeneralName<'_>) -> Option<Box<str>> {
         _ => None,
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_number_has_one_spelling() {
+        for (octets, hex) in [
+            (&[0][..], "00"),
+            (&[1], "01"),
+            (&[0x7f], "7F"),
+            (&[0, 0x80], "80"),
+            (&[0, 0, 0, 0x0a, 0xbc], "0ABC"),
+            (&[0xff], "-01"),
+            (&[0x80], "-80"),
+            (&[0xff, 0x00], "-0100"),
+        ] {
+            assert_eq!(Serial::new(octets).hex(), hex, "{octets:02x?}");
+            if !hex.starts_with('-') {
+                assert_eq!(Serial::from_hex(hex), Some(Serial::new(octets)), "{hex}");
+                assert_eq!(
+                    Serial::from_hex(&format!("00{}", hex.to_lowercase())),
+                    Some(Serial::new(octets))
+                );
+            }
+        }
+        for near_miss in ["", "1", "0x01", "-01", "0G", "é1", " 01", &"0".repeat(44)] {
+            assert_eq!(Serial::from_hex(near_miss), None, "{near_miss:?}");
+        }
+    }
+}

@@ -313,6 +313,25 @@ fn rules_say_what_a_missing_answer_means() {
     }
 }
 
+proptest::proptest! {
+    #![proptest_config(proptest::prelude::ProptestConfig { failure_persistence: None, ..Default::default() })]
+
+    #[test]
+    fn no_changed_answer_is_believed_or_makes_reading_panic(at in 0usize..400, flip in 1u8..) {
+        static WORLD: std::sync::LazyLock<(World, Vec<u8>)> = std::sync::LazyLock::new(|| {
+            let world = world();
+            let answer = world.answer(good()).sign(&world.key, &[]);
+            (world, answer)
+        });
+        let (world, answer) = &*WORLD;
+        let mut answer = answer.clone();
+        let at = at % answer.len();
+        answer[at] ^= flip;
+        let read = world.read(&answer, NOW);
+        proptest::prop_assert!(read.is_err(), "octet {at}: {read:?}");
+    }
+}
+
 /// OpenSSL's responder understands the question, and its answer is understood.
 #[test]
 fn openssl_answers() {

@@ -1,5 +1,6 @@
 //! What is trusted, and for what reason the near misses are not.
 
+use crate::support::oid;
 use crate::support::{
     CLIENT_AUTH, Forged, SERVER_AUTH, ca, cn, extension, key, purpose, seq, tlv, usage,
 };
@@ -305,6 +306,13 @@ fn an_upload_is_taken_whole_or_refused_with_the_reason() {
     let no_sign = ours.below("No sign", vec![ca(), usage(0x02)]);
     let leaf = ours.signs("leaf", &key(), client());
     let odd = ours.below("Odd", vec![ca(), extension("1.2.3.4", true, &[5, 0])]);
+    let (one, two) = (key(), key());
+    let circle = [("One", "Two", &one, &two), ("Two", "One", &two, &one)].map(
+        |(subject, issuer, holder, signer)| {
+            let (subject, issuer) = (cn(subject), cn(issuer));
+            Forged { serial: &[3], subject, issuer, extensions: vec![ca()] }.sign(holder, signer)
+        },
+    );
     let pem = |ders: &[&[u8]]| {
         ders.iter().map(|der| crate::support::pem("CERTIFICATE", der)).collect::<String>()
     };
@@ -350,6 +358,7 @@ fn an_upload_is_taken_whole_or_refused_with_the_reason() {
                 flaw: "it holds a critical extension that is not understood here",
             },
         ),
+        ("a circle", pem(&[&circle[0], &circle[1]]), AuthorityFault::NoAnchor),
         ("too many", pem(&vec![ours.der.as_slice(); 33]), AuthorityFault::TooLarge),
     ] {
         assert_eq!(Authority::parse(&text), Err(want), "{case}");
@@ -374,6 +383,40 @@ fn a_chain_is_read_within_limits() {
             "{}",
             broken.len()
         );
+    }
+}
+
+proptest::proptest! {
+    #![proptest_config(proptest::prelude::ProptestConfig { failure_persistence: None, ..Default::default() })]
+
+    /// Every extension that is read, with one octet changed. (The signature is not looked at before.)
+    #[test]
+    fn no_extension_makes_reading_panic(at in 0usize..600, octet: u8) {
+        static LEAF: std::sync::LazyLock<Vec<u8>> = std::sync::LazyLock::new(|| {
+            let url = tlv(0xa0, &tlv(0xa0, &tlv(0x86, b"http://crl.example/")));
+            let responder = seq(&[&oid("1.3.6.1.5.5.7.48.1"), &tlv(0x86, b"http://ocsp.example/")]);
+            let names = [tlv(0x82, b"a.example"), tlv(0x81, b"a@a.example"), tlv(0x86, b"spiffe://a"), tlv(0x87, &[1; 4])];
+            let extensions = vec![
+                ca(),
+                usage(0x06),
+                purpose(CLIENT_AUTH),
+                extension("2.5.29.14", false, &tlv(4, &[1; 20])),
+                extension("2.5.29.35", false, &seq(&[&tlv(0x80, &[2; 20])])),
+                extension("2.5.29.17", false, &tlv(0x30, &names.concat())),
+                extension("2.5.29.30", true, &seq(&[&tlv(0xa0, &seq(&[&tlv(0x82, b"a.example")]))])),
+                extension("2.5.29.31", false, &seq(&[&seq(&[&url])])),
+                extension("1.3.6.1.5.5.7.1.1", false, &seq(&[&responder])),
+            ];
+            root("Our CA").signs("a", &key(), extensions)
+        });
+        let mut der = LEAF.clone();
+        let at = at % der.len();
+        der[at] = octet;
+        if let Ok(read) = PresentedChain::parse(&[CertificateDer::from(der.as_slice())]) {
+            let trust = Trust::compile(Vec::new()).unwrap();
+            let _ = Facts::of(&read, &trust.verify(&read, None, NOW));
+            let _ = Authority::of(vec![Arc::clone(read.leaf())]);
+        }
     }
 }
 
