@@ -41,9 +41,11 @@ class Dialled:
     """A WebSocket to the gateway. All of it runs in one thread: the library's own threaded client reads and writes one TLS
     connection in two, which CPython's `ssl` does not bear, and now and then hangs in its handshake."""
 
-    def __init__(self, app, headers, **settings):
+    def __init__(self, app, headers, client=None, **settings):
         self.loop = asyncio.new_event_loop()
         context = ssl.create_default_context(cafile=app.gateway.ca)
+        if client:
+            context.load_cert_chain(client.chain, client.key)
         try:
             self.connection = self.run(Connect(
                 app.url("/chat").replace("https:", "wss:"), ssl=context, additional_headers=headers, open_timeout=PATIENCE,

@@ -128,10 +128,12 @@ class Reader:
 
 
 class Wire:
-    """A TLS connection to the gateway that negotiated `alpn`."""
+    """A TLS connection to the gateway that negotiated `alpn`; `client` is the certificate that it shows, if any."""
 
-    def __init__(self, gateway, host, alpn="http/1.1"):
+    def __init__(self, gateway, host, alpn="http/1.1", client=None):
         context = ssl.create_default_context(cafile=gateway.ca)
+        if client:
+            context.load_cert_chain(client.chain, client.key)
         context.set_alpn_protocols([alpn])
         plain = socket.create_connection(("127.0.0.1", gateway.port), PATIENCE)
         plain.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
