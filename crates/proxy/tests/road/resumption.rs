@@ -1,6 +1,6 @@
 //! A resumed TLS session carries no verdict: what changed between two connections counts on the second.
 
-use crate::clients::{Ca, FIRST, SECOND, config_for, get};
+use crate::clients::{Ca, Client, FIRST, SECOND, config_for, get};
 use crate::town::{Plan, Town, policy};
 use crate::wire::{Wire, connect};
 use narthex_model::Configuration;
@@ -47,7 +47,7 @@ fn change(
     between: Between,
     ours: &Ca,
     theirs: &Ca,
-    client: &crate::clients::Client,
+    client: &Client,
 ) -> impl FnOnce(&mut Configuration) {
     move |configuration| match between {
         Between::Nothing | Between::Expired | Between::OtherHost => {}
@@ -121,6 +121,121 @@ async fn a_session_without_a_certificate_stays_without_one() {
     }
 }
 
+/// A client's certificate and key in files, and the certificate of the gateway's CA.
+struct Files(tempfile::TempDir);
+
+impl Files {
+    fn of(client: &Client, ca_pem: &str) -> Self {
+        let files = Self(tempfile::tempdir().unwrap());
+        let pem = |kind: &str, der: &[u8]| {
+            use base64::Engine as _;
+            let body = base64::engine::general_purpose::STANDARD.encode(der);
+            let lines: Vec<_> = body.as_bytes().chunks(64).map(String::from_utf8_lossy).collect();
+            format!("-----BEGIN {kind}-----\n{}\n-----END {kind}-----\n", lines.join("\n"))
+        };
+        std::fs::write(files.path("cert"), pem("CERTIFICATE", &client.chain[0])).unwrap();
+        std::fs::write(files.path("key"), pem("PRIVATE KEY", &client.key)).unwrap();
+        std::fs::write(files.path("ca"), ca_pem).unwrap();
+        files
+    }
+
+    fn path(&self, name: &str) -> String {
+        self.0.path().join(name).to_str().unwrap().to_owned()
+    }
+}
+
+/// Visits once, waits for a line, and visits again with the session of the first visit.
+const PYTHON: &str = r#"
+import socket, ssl, sys
+port, host, cert, key, ca, version = sys.argv[1:]
+context = ssl.create_default_context(cafile=ca)
+context.load_cert_chain(cert, key)
+context.minimum_version = context.maximum_version = ssl.TLSVersion[version]
+session = None
+for _ in range(2):
+    with socket.create_connection(("127.0.0.1", int(port))) as tcp:
+        with context.wrap_socket(tcp, server_hostname=host, session=session) as tls:
+            tls.sendall(f"GET / HTTP/1.1\r\nHost: {host}\r\nConnection: close\r\n\r\n".encode())
+            answer = b""
+            while part := tls.recv(65536):
+                answer += part
+            print(answer.split()[1].decode(), tls.session_reused, flush=True)
+            session = tls.session
+    sys.stdin.readline()
+"#;
+
+#[tokio::test(flavor = "multi_thread")]
+async fn python_resumes_only_what_still_counts() {
+    use std::io::{BufRead as _, BufReader, Write as _};
+    use std::process::{Command, Stdio};
+    if Command::new("python3").arg("--version").output().is_err() {
+        eprintln!("skipped: python3 is not installed");
+        return;
+    }
+    let ours = Ca::new(FIRST, "Our CA");
+    let client = ours.client("robot");
+    for (version, revoke, want) in [
+        ("TLSv1_2", false, "200 True"),
+        ("TLSv1_3", false, "200 True"),
+        ("TLSv1_2", true, "403 False"),
+        ("TLSv1_3", true, "403 False"),
+    ] {
+        let certificate = policy("non_identity", json!({"certificate": {}}));
+        let mut town = Town::build(Plan::default().app(HOST, &[certificate], json!({}))).await;
+        town.publish(|configuration| ours.put(configuration, &[HOST], json!({})));
+        let files = Files::of(&client, &town.ca_pem);
+        let mut command = Command::new("python3");
+        command.args(["-c", PYTHON, &town.port().to_string(), HOST]);
+        command.args([&files.path("cert"), &files.path("key"), &files.path("ca"), version]);
+        let mut child = command.stdin(Stdio::piped()).stdout(Stdio::piped()).spawn().unwrap();
+        let mut lines = BufReader::new(child.stdout.take().unwrap()).lines();
+        let mut next = || tokio::task::block_in_place(|| lines.next().unwrap().unwrap());
+        assert_eq!(next(), "200 False", "{version}");
+        if revoke {
+            town.publish(|configuration| ours.revoke(configuration, &[HOST], &client));
+        }
+        child.stdin.as_mut().unwrap().write_all(b"\n").unwrap();
+        assert_eq!(next(), want, "{version}, revoked: {revoke}");
+        drop(child.stdin.take());
+        child.wait().unwrap();
+    }
+}
+
+/// The documented expectation (access-protocol §7.9).
+#[tokio::test(flavor = "multi_thread")]
+async fn curl_sees_a_page_without_a_certificate_and_the_application_with_one() {
+    use std::process::Command;
+    if Command::new("curl").arg("--version").output().is_err() {
+        eprintln!("skipped: curl is not installed");
+        return;
+    }
+    let ours = Ca::new(FIRST, "Our CA");
+    let client = ours.client("robot");
+    let certificate = policy("non_identity", json!({"certificate": {}}));
+    let mut town = Town::build(Plan::default().app(HOST, &[certificate], json!({}))).await;
+    town.publish(|configuration| ours.put(configuration, &[HOST], json!({})));
+    let files = Files::of(&client, &town.ca_pem);
+    let (cert, key) = (files.path("cert"), files.path("key"));
+    for (with, status, cookie) in
+        [(&[][..], " 403", false), (&["--cert", &cert, "--key", &key], " 200", true)]
+    {
+        for version in ["--http1.1", "--http2"] {
+            let mut command = Command::new("curl");
+            command.args(["-sS", "-i", version, "--cacert", &files.path("ca")]).args(with);
+            command.args(["--resolve", &format!("{HOST}:{}:127.0.0.1", town.port())]);
+            command.arg(format!("https://{HOST}:{}/", town.port()));
+            let output = tokio::task::block_in_place(|| command.output().unwrap());
+            let text = String::from_utf8_lossy(&output.stdout).into_owned();
+            assert!(
+                text.lines().next().is_some_and(|line| line.contains(status)),
+                "{version}: {text}"
+            );
+            let set = text.to_lowercase().contains("set-cookie: cf_authorization=");
+            assert_eq!(set, cookie, "{version}: {text}");
+        }
+    }
+}
+
 /// Another implementation, with the session that it kept in a file.
 #[tokio::test(flavor = "multi_thread")]
 async fn openssl_resumes_only_what_still_counts() {
@@ -133,16 +248,8 @@ async fn openssl_resumes_only_what_still_counts() {
     }
     let ours = Ca::new(FIRST, "Our CA");
     let client = ours.client("robot");
-    let dir = tempfile::tempdir().unwrap();
-    let path = |name: &str| dir.path().join(name).to_str().unwrap().to_owned();
-    let pem = |kind: &str, der: &[u8]| {
-        use base64::Engine as _;
-        let body = base64::engine::general_purpose::STANDARD.encode(der);
-        let lines: Vec<_> = body.as_bytes().chunks(64).map(String::from_utf8_lossy).collect();
-        format!("-----BEGIN {kind}-----\n{}\n-----END {kind}-----\n", lines.join("\n"))
-    };
-    std::fs::write(path("cert"), pem("CERTIFICATE", &client.chain[0])).unwrap();
-    std::fs::write(path("key"), pem("PRIVATE KEY", &client.key)).unwrap();
+    let files = Files::of(&client, "");
+    let path = |name: &str| files.path(name);
     let plan =
         Plan::default().app(HOST, &[policy("non_identity", json!({"certificate": {}}))], json!({}));
     for (version, ticketless) in [("-tls1_3", false), ("-tls1_2", false), ("-tls1_2", true)] {
