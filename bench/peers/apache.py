@@ -1,4 +1,7 @@
-"""Apache with mod_auth_openidc: the session in its shared memory, a cookie that names it."""
+"""Apache with mod_auth_openidc: the session in its shared memory, a cookie that names it.
+
+Its processes are as many from the beginning as they will be: one that is started or ended under load would be in the figures.
+"""
 
 import os
 
@@ -44,10 +47,12 @@ ErrorLog {runtime}/error.log
 LogLevel warn
 Listen 127.0.0.1:{self.port}
 ListenBackLog 4096
-StartServers 1
-ServerLimit 4
+StartServers 2
+ServerLimit 2
 ThreadsPerChild 64
-MaxRequestWorkers 256
+MaxRequestWorkers 128
+MinSpareThreads 1
+MaxSpareThreads 128
 AsyncRequestWorkerFactor 16
 MaxConnectionsPerChild 0
 KeepAlive On
