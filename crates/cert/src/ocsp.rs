@@ -256,16 +256,23 @@ impl OcspAnswer {
         self.until
     }
 
-    /// From when on a new answer should be fetched: half of the time between its issue and its end.
+    /// When it was issued (`thisUpdate`).
     #[must_use]
-    pub fn renew_from(&self) -> UnixSeconds {
-        self.from.plus(self.until.since(self.from) / 2)
+    pub fn issued(&self) -> UnixSeconds {
+        self.from
     }
 
     /// Whether it speaks for this instant.
     #[must_use]
     pub fn holds(&self, now: UnixSeconds) -> bool {
         self.from <= now.plus(SKEW_SECONDS) && now <= self.until
+    }
+
+    /// Whether a certificate is judged by it at this instant: while it [holds](Self::holds). What is revoked stays so until a
+    /// newer answer says otherwise; or else silencing the responder would bring it back.
+    #[must_use]
+    pub fn counts(&self, now: UnixSeconds) -> bool {
+        self.status == OcspStatus::Revoked || self.holds(now)
     }
 
     /// Whether it answers this question.

@@ -125,7 +125,7 @@ impl Standing {
         };
         let question = self.issuer.as_ref().map(|issuer| OcspQuestion::new(leaf, issuer));
         let answer = answer.filter(|answer| {
-            answer.holds(now) && question.as_ref().is_some_and(|question| answer.answers(question))
+            answer.counts(now) && question.as_ref().is_some_and(|question| answer.answers(question))
         });
         self.ocsp = question;
         match answer.map(|answer| (answer.status(), answer.until())) {

@@ -91,7 +91,7 @@ impl ClientCertificate {
         let mut kept = self.judged.borrow_mut();
         let last = kept.as_ref().filter(|last| last.holds(ocsp, now));
         if let Some(last) = last {
-            last.keep_informed(ocsp, now);
+            last.stay_informed(ocsp, now);
         }
         if let Some(last) = last.filter(|last| Arc::ptr_eq(&last.rule, rule) && last.host == *host)
         {
@@ -160,17 +160,15 @@ impl Judged {
         let same = match (&self.ocsp, ocsp.get(question)) {
             (Some(known), Some(last)) => Arc::ptr_eq(known, &last),
             (None, None) => true,
-            (None, Some(last)) => !last.holds(now),
+            (None, Some(last)) => !last.counts(now),
             (Some(_), None) => false,
         };
         same && verdict.holds(now)
     }
 
     /// Asks for the next answer of the OCSP responder in good time, and again where there was none.
-    fn keep_informed(&self, ocsp: &OcspAnswers, now: UnixSeconds) {
-        if self.ocsp.as_ref().is_none_or(|answer| answer.renew_from() <= now)
-            && let (Some(verdict), Some(chain)) = (&self.verdict, self.chain())
-        {
+    fn stay_informed(&self, ocsp: &OcspAnswers, now: UnixSeconds) {
+        if let (Some(verdict), Some(chain)) = (&self.verdict, self.chain()) {
             ask(chain, &self.rule, verdict, ocsp, now);
         }
     }
@@ -252,7 +250,7 @@ impl Judged {
     }
 }
 
-/// Judges a chain, with what the OCSP responder says where the rule is to ask. What is not known, or not for long any more, is
+/// Judges a chain, with what the OCSP responder says where the rule is to ask. What is not known, or was not asked for long, is
 /// asked for; the verdict does not wait for it.
 fn judge(
     chain: &PresentedChain,
@@ -262,17 +260,14 @@ fn judge(
 ) -> (Verdict, Option<Arc<OcspAnswer>>) {
     let verdict = rule.trust.verify(chain, None, now);
     let Some(question) = verdict.ocsp.clone() else { return (verdict, None) };
-    let answer = ocsp.get(&question).filter(|answer| answer.holds(now));
-    if answer.as_ref().is_none_or(|answer| answer.renew_from() <= now) {
-        ask(chain, rule, &verdict, ocsp, now);
-    }
-    match answer {
+    ask(chain, rule, &verdict, ocsp, now);
+    match ocsp.get(&question).filter(|answer| answer.counts(now)) {
         Some(answer) => (rule.trust.verify(chain, Some(&answer), now), Some(answer)),
         None => (verdict, None),
     }
 }
 
-/// Asks the OCSP responder that the authority names, else the one that the certificate names, unless that was just done.
+/// Asks the OCSP responder that the authority names, else the one that the certificate names, if it is time to.
 fn ask(
     chain: &PresentedChain,
     rule: &CertificateRule,
@@ -280,14 +275,15 @@ fn ask(
     ocsp: &OcspAnswers,
     now: UnixSeconds,
 ) {
-    let Some(question) = verdict.ocsp.clone().filter(|question| ocsp.may_ask(question, now)) else {
+    let Some(question) = verdict.ocsp.as_ref().filter(|question| ocsp.may_ask(question, now))
+    else {
         return;
     };
     let authority = verdict.member.and_then(|member| rule.authorities.get(member));
     let own = || chain.leaf().ocsp_urls().iter().find_map(|url| url.parse().ok());
     let url = authority.and_then(|authority| authority.ocsp_url.clone()).or_else(own);
     if let (Some(url), Some(issuer)) = (url, verdict.issuer.clone()) {
-        ocsp.ask(OcspAsk { question, issuer, url }, now);
+        ocsp.ask(OcspAsk { question: question.clone(), issuer, url }, now);
     }
 }
 

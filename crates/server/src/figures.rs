@@ -154,7 +154,8 @@ impl Figures for GatewayFigures {
             &[(&[], whole(self.live.sessions.len() as u64))],
         )?;
         certificates::write(page, &self.desk.standing().configuration, self.clock.now())?;
-        certificates::write_lists(page, &snapshot, self.clock.now())
+        certificates::write_lists(page, &snapshot, self.clock.now())?;
+        certificates::write_ocsp(page, self.live.ocsp.counts())
     }
 
     async fn trouble(&self) -> Option<String> {

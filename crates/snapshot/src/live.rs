@@ -42,8 +42,8 @@ impl Live {
         }
     }
 
-    /// Takes what came of a question to an OCSP responder; `None` when it gave no answer that can be believed. An answer that
-    /// says something new is asked about by streams that stay open.
+    /// Takes what came of a question to an OCSP responder; `None` when it gave no answer that can be believed. When
+    /// a certificate is good no longer, that is a revocation: streams that stay open are asked about at once.
     pub fn ocsp_settled(
         &self,
         question: &OcspQuestion,

@@ -290,6 +290,7 @@ fn rules_say_what_a_missing_answer_means() {
         (OcspRule::Soft, None, NOW, None),
         (OcspRule::Soft, Some(read(unknown())), NOW, None),
         (OcspRule::Soft, Some(read(revoked())), NOW, Some(Reason::Revoked)),
+        (OcspRule::Soft, Some(read(revoked())), end.plus(1), Some(Reason::Revoked)),
         (OcspRule::Soft, Some(read(good())), NOW, None),
         (OcspRule::Hard, None, NOW, none()),
         (OcspRule::Hard, Some(read(unknown())), NOW, none()),

@@ -19,6 +19,7 @@ mod http2;
 mod leaving;
 mod machines;
 mod ocsp;
+mod ocsp_answers;
 mod origin;
 mod origins;
 mod panics;

@@ -3,7 +3,7 @@
 use crate::metrics::Page;
 use narthex_api::EXPIRES_SOON_SECONDS;
 use narthex_model::{ClientCertificateStatus, Configuration, Timestamp, UnixSeconds};
-use narthex_snapshot::Snapshot;
+use narthex_snapshot::{OcspCounts, Snapshot};
 use std::fmt;
 
 /// Authorities by what is left of them, and issued certificates that are active.
@@ -76,6 +76,20 @@ pub(super) fn write_lists(
         "revocation_lists",
         "Revocation lists of certificate authorities; overdue ones were not renewed in time",
         &[(&[("state", "current")], current), (&[("state", "overdue")], overdue)],
+    )
+}
+
+/// What OCSP responders said.
+pub(super) fn write_ocsp(page: &mut Page<'_>, counts: OcspCounts) -> fmt::Result {
+    page.counter(
+        "ocsp_answers",
+        "Questions to OCSP responders by what came of them; failed ones gave no answer that can be believed",
+        &[
+            (&[("status", "good")], counts.good),
+            (&[("status", "revoked")], counts.revoked),
+            (&[("status", "unknown")], counts.unknown),
+            (&[("status", "failed")], counts.failed),
+        ],
     )
 }
 
