@@ -145,14 +145,23 @@ async function show(window, row, sharesCookies) {
 
 /** The gateway's cookies that go with the page, which must look as the row says. */
 async function look(window, row, path) {
-  const cookies = (await window.cookies()).filter(({ name }) => /^CF_(Authorization|Binding)$/.test(name))
+  const cookies = (await window.cookies()).filter(({ name }) => /^(CF_(Authorization|Binding)$|__Host-CF_Binding-)/.test(name))
+  const own = (cookies.find(({ name }) => name === 'CF_Binding') ?? {}).value
+  const others = cookies.filter(({ name, value }) => name.startsWith(COMPANION) && value !== own) // of other paths
   const ours = { path, secure: true, hostOnly: true }
   const expected = [{ name: 'CF_Authorization', ...ours, httpOnly: row.httpOnly, sameSite: row.sameSite }]
-  if (row.binding) expected.push({ name: 'CF_Binding', ...ours, httpOnly: true, sameSite: 'none' })
-  const shown = cookies.map(({ value, ...rest }) => rest).sort((a, b) => a.name.localeCompare(b.name))
+  if (row.binding) {
+    expected.push({ name: 'CF_Binding', ...ours, httpOnly: true, sameSite: 'none' })
+    expected.push({ name: COMPANION, ...ours, path: '/', httpOnly: true, sameSite: 'none' })
+  }
+  const named = cookies.map((cookie) => (cookie.name.startsWith(COMPANION) ? { ...cookie, name: COMPANION } : cookie))
+  const shown = named.filter((_, at) => !others.includes(cookies[at])).map(({ value, ...rest }) => rest).sort((a, b) => a.name.localeCompare(b.name))
   assert.deepEqual(shown.map(inOrder), expected.map(inOrder), 'cookies as the browser keeps them')
   return cookies
 }
+
+/** How the name of the companion of `CF_Binding` begins, which no other host can set. */
+const COMPANION = '__Host-CF_Binding-'
 
 const inOrder = ({ name, path, secure, hostOnly, httpOnly, sameSite }) => ({ name, path, secure, hostOnly, httpOnly, sameSite })
 

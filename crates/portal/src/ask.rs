@@ -79,6 +79,12 @@ impl Ask<'_> {
         cookie::named(fields.map(HeaderValue::as_bytes), name).take(cookie::MAX_CANDIDATES)
     }
 
+    /// The values of `CF_Binding` that came with their companions (security C2).
+    pub(crate) fn bindings(&self) -> impl Iterator<Item = &str> {
+        let fields = || self.headers().get_all(header::COOKIE).iter().map(HeaderValue::as_bytes);
+        cookie::bindings(fields)
+    }
+
     fn header(&self, name: &HeaderName) -> Option<&str> {
         self.headers().get(name).and_then(|value| value.to_str().ok())
     }

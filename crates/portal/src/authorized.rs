@@ -94,7 +94,11 @@ impl Portal {
         let settings = &journey.app.spec.cookie;
         let path = cookie_path(&journey.app, &ask.visit.host.host, journey);
         let mut cookies = vec![set_cookie::app_authorization(&jwt, exp, settings, &path)];
-        cookies.extend(binding.map(|value| set_cookie::binding(&value, exp, settings, &path)));
+        if let Some(value) = binding {
+            cookies.push(set_cookie::binding(&value, exp, settings, &path));
+            let aud = journey.app.aud();
+            cookies.push(set_cookie::binding_companion(&value, exp, settings, &path, aud));
+        }
         if journey.app.spec.replay_post_after_login {
             let owner = Owner::of(journey.app.aud(), session.identity.user_uuid);
             cookies.push(set_cookie::person(&owner.to_hex(), exp));

@@ -49,7 +49,7 @@ impl Portal {
 /// Whether the binding cookie that the token needs is there.
 fn has_binding(ask: &Ask<'_>, app: &App, token: &PersonToken) -> bool {
     let needs_none = token.is_bound_to(None) && !app.spec.cookie.enable_binding_cookie;
-    let mut bindings = ask.cookies(cookie::BINDING);
+    let mut bindings = ask.bindings();
     needs_none
         || (token.binding.is_some() && bindings.any(|cookie| token.is_bound_to(Some(cookie))))
 }

@@ -52,7 +52,7 @@ impl Portal {
         let nonce = match snapshot.keys.open_any_app(jwt, ask.now) {
             Ok(AppToken::Machine(token)) => return Ok(self.machine(ask, snapshot, &token)),
             Ok(AppToken::Person(token)) => {
-                let mut bindings = ask.cookies(cookie::BINDING).map(Some).chain([None]);
+                let mut bindings = ask.bindings().map(Some).chain([None]);
                 let bound = door == Door::Team || bindings.any(|cookie| token.is_bound_to(cookie));
                 if !bound || revocations.refuses_person(&token) {
                     return Ok(Err("the token was revoked"));

@@ -109,6 +109,7 @@ fn removals(snapshot: &Snapshot, host: &Hostname) -> BTreeSet<String> {
             };
             removals.insert(set_cookie::remove_app_authorization(&spec.cookie, path));
             removals.insert(set_cookie::remove_binding(&spec.cookie, path));
+            removals.insert(set_cookie::remove_binding_companion(&spec.cookie, path, app.aud()));
         }
     }
     removals

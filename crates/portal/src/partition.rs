@@ -194,7 +194,11 @@ impl Portal {
         let response = json(StatusCode::OK, &json!({"expires_in": exp.since(ask.now)}));
         let response = with_cookie(response, &set_cookie::partitioned_authorization(&jwt, exp));
         Ok(match binding {
-            Some(value) => with_cookie(response, &set_cookie::partitioned_binding(&value, exp)),
+            Some(value) => {
+                let response = with_cookie(response, &set_cookie::partitioned_binding(&value, exp));
+                let companion = set_cookie::partitioned_binding_companion(&value, exp, app.aud());
+                with_cookie(response, &companion)
+            }
             None => response,
         })
     }

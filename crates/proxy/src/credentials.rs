@@ -77,9 +77,10 @@ impl<'r> Presented<'r> {
         self.token.into_iter().chain(cookie::token_candidates(self.cookies()))
     }
 
-    /// The `CF_Binding` cookies, of which one must be the token's.
+    /// The `CF_Binding` cookies that came with their companions, of which one must be the token's.
     pub(crate) fn bindings(&self) -> impl Iterator<Item = &'r str> + use<'r> {
-        cookie::named(self.cookies(), cookie::BINDING).take(cookie::MAX_CANDIDATES)
+        let headers = self.headers;
+        cookie::bindings(move || headers.get_all(COOKIE).iter().map(http::HeaderValue::as_bytes))
     }
 }
 

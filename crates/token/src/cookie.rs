@@ -10,6 +10,9 @@ pub const MAX_CANDIDATES: usize = 8;
 pub const AUTHORIZATION: &str = "CF_Authorization";
 /// The cookie that must come with a bound token.
 pub const BINDING: &str = "CF_Binding";
+/// What the name of its companion begins with; what tells its application and path follows. A browser takes a cookie of such a name
+/// from the very host alone, so that no sibling can plant one (security C2). An extension of ours.
+pub const BINDING_COMPANION: &str = "__Host-CF_Binding-";
 /// The cookie that ties a login to the browser that began it, on an application's host.
 pub const APP_SESSION: &str = "CF_AppSession";
 /// The same on the team domain.
@@ -58,6 +61,20 @@ pub fn named<'a>(
         .filter_map(|pair| std::str::from_utf8(pair.value).ok())
 }
 
+/// The values that stand both in a `CF_Binding` and in a companion of it, at most [`MAX_CANDIDATES`]. `fields` gives the
+/// `Cookie` fields of one request each time it is called.
+pub fn bindings<'a, I: Iterator<Item = &'a [u8]>>(
+    fields: impl Fn() -> I,
+) -> impl Iterator<Item = &'a str> {
+    let bindings = named(fields(), BINDING).take(MAX_CANDIDATES);
+    bindings.filter(move |value| {
+        let mut companions = pairs(fields())
+            .take(MAX_COOKIES)
+            .filter(|pair| pair.name.starts_with(BINDING_COMPANION.as_bytes()));
+        companions.any(|companion| companion.value == value.as_bytes())
+    })
+}
+
 /// The `CF_Authorization` values to try, at most [`MAX_CANDIDATES`]: path applications and cookies planted by a
 /// sibling host make several, and the one whose `aud` fits counts (access-protocol §4.5).
 pub fn token_candidates<'a>(
@@ -66,8 +83,8 @@ pub fn token_candidates<'a>(
     named(fields, AUTHORIZATION).take(MAX_CANDIDATES)
 }
 
-/// Appends to `out` the `Cookie` field for the origin: every pair as it was sent, without `CF_Binding` and
-/// `CF_AppSession`, and with `token` as the only `CF_Authorization` (access-protocol §6.1, §6.2).
+/// Appends to `out` the `Cookie` field for the origin: every pair as it was sent, without `CF_Binding`, its companion
+/// and `CF_AppSession`, and with `token` as the only `CF_Authorization` (access-protocol §6.1, §6.2).
 ///
 /// Without a `token` what the client sent as `CF_Authorization` stays: the origin has to verify it anyhow.
 /// Nothing is appended when no cookie is left.
@@ -85,7 +102,9 @@ pub fn write_for_origin<'a>(
     };
     for pair in pairs(fields).filter(|pair| !pair.raw.is_empty()) {
         let replaced = token.is_some() && pair.name == AUTHORIZATION.as_bytes();
-        let ours = pair.name == BINDING.as_bytes() || pair.name == APP_SESSION.as_bytes();
+        let ours = pair.name == BINDING.as_bytes()
+            || pair.name == APP_SESSION.as_bytes()
+            || pair.name.starts_with(BINDING_COMPANION.as_bytes());
         if !replaced && !ours {
             append([pair.raw, b"", b""]);
         }
@@ -154,6 +173,27 @@ mod tests {
     }
 
     #[test]
+    fn a_binding_counts_with_its_companion_alone() {
+        for (fields, want) in [
+            (&["CF_Binding=a; __Host-CF_Binding-0f=a"][..], &["a"][..]),
+            (&["__Host-CF_Binding-0f=a", "x=1; CF_Binding=a"], &["a"]),
+            (&["CF_Binding=a; CF_Binding=b; __Host-CF_Binding-1=b; __Host-CF_Binding-0=x"], &["b"]),
+            (&["CF_Binding=a"], &[]),
+            (&["__Host-CF_Binding-0f=a"], &[]),
+            (&["CF_Binding=a; __Host-CF_Binding-0f=b"], &[]),
+            (
+                &["CF_Binding=a; CF_Binding-0f=a; __host-cf_binding-0f=a; x__Host-CF_Binding-=a"],
+                &[],
+            ),
+        ] {
+            let found: Vec<_> = bindings(|| fields.iter().map(|field| field.as_bytes())).collect();
+            assert_eq!(found, want, "{fields:?}");
+        }
+        let late = format!("CF_Binding=a; {}__Host-CF_Binding-0f=a", "x=1; ".repeat(MAX_COOKIES));
+        assert_eq!(bindings(|| [late.as_bytes()].into_iter()).count(), 0, "bounded");
+    }
+
+    #[test]
     fn what_is_read_is_bounded() {
         let many = "CF_Authorization=a; ".repeat(500);
         assert_eq!(candidates(&[&many]).len(), MAX_CANDIDATES);
@@ -173,8 +213,7 @@ mod tests {
             write_for_origin(fields.iter().map(|f| f.as_bytes()), token, &mut out);
             String::from_utf8(out).unwrap()
         };
-        let sent =
-            "a=1;  b = \"x y\" ; CF_Binding=s; CF_AppSession=n; flag; CF_Authorization=old; é=ü";
+        let sent = "a=1;  b = \"x y\" ; CF_Binding=s; __Host-CF_Binding-0f=s; CF_AppSession=n; flag; CF_Authorization=old; é=ü";
         let kept = "a=1; b = \"x y\"; flag";
         assert_eq!(origin(&[sent], Some("new")), format!("{kept}; é=ü; CF_Authorization=new"));
         assert_eq!(origin(&[sent], None), format!("{kept}; CF_Authorization=old; é=ü"));

@@ -1,10 +1,11 @@
 //! Writing `Set-Cookie` fields as access-protocol §4.1 and §4.2 show them. Host-only, always `Secure`.
 
+use crate::cookie::BINDING_COMPANION;
 use crate::digest::{hashes_to, hex, sha256_hex};
 use aws_lc_rs::rand;
 use base64::Engine;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
-use narthex_model::{CookieSettings, SameSite, UnixSeconds};
+use narthex_model::{AudTag, CookieSettings, SameSite, UnixSeconds};
 use std::fmt;
 
 /// Life of `CF_AppSession`: 24 h, whatever the session's duration.
@@ -119,6 +120,25 @@ pub fn binding(
     bound(value.as_str(), &expires.http_date(), settings, path)
 }
 
+/// The companion of `CF_Binding` of the application `aud`: the same value under a name that no other host can set. It
+/// is sent to the whole host, as every such cookie, and so is named for its application and path.
+#[must_use]
+pub fn binding_companion(
+    value: &Binding,
+    expires: UnixSeconds,
+    settings: &CookieSettings,
+    path: &str,
+    aud: &AudTag,
+) -> String {
+    companion(value.as_str(), &expires.http_date(), cookie_path(settings, path), aud)
+}
+
+/// Takes the companion away.
+#[must_use]
+pub fn remove_binding_companion(settings: &CookieSettings, path: &str, aud: &AudTag) -> String {
+    companion("", LONG_AGO, cookie_path(settings, path), aud)
+}
+
 /// Takes `CF_Binding` away.
 #[must_use]
 pub fn remove_binding(settings: &CookieSettings, path: &str) -> String {
@@ -137,6 +157,16 @@ pub fn partitioned_authorization(jwt: &str, expires: UnixSeconds) -> String {
 pub fn partitioned_binding(value: &Binding, expires: UnixSeconds) -> String {
     let date = expires.http_date();
     format!("{}; Partitioned", bound(value.as_str(), &date, &CookieSettings::default(), "/"))
+}
+
+/// The companion of that `CF_Binding`.
+#[must_use]
+pub fn partitioned_binding_companion(
+    value: &Binding,
+    expires: UnixSeconds,
+    aud: &AudTag,
+) -> String {
+    format!("{}; Partitioned", companion(value.as_str(), &expires.http_date(), "/", aud))
 }
 
 /// `CF_Authorization` on the team domain: the global session. `expires` is the token's `exp`.
@@ -211,6 +241,14 @@ fn bound(value: &str, date: &str, settings: &CookieSettings, path: &str) -> Stri
     format!("CF_Binding={value}; Expires={date}; Path={path}; Secure; SameSite=none; HttpOnly")
 }
 
+fn companion(value: &str, date: &str, path: &str, aud: &AudTag) -> String {
+    let mut tag = sha256_hex(&format!("{aud}{path}"));
+    tag.truncate(16);
+    format!(
+        "{BINDING_COMPANION}{tag}={value}; Expires={date}; Path=/; Secure; SameSite=none; HttpOnly"
+    )
+}
+
 fn global(value: &str, date: &str) -> String {
     format!("CF_Authorization={value}; Expires={date}; Path=/; Secure; SameSite=none; HttpOnly")
 }
@@ -271,6 +309,10 @@ mod tests {
         let path = CookieSettings { path_cookie_attribute: true, ..CookieSettings::default() };
         let date = "Expires=Sun, 06 Nov 1994 08:49:37 GMT";
         let value = Binding("v".to_owned());
+        let aud: AudTag = "0f".repeat(32).parse().unwrap();
+        // `printf '0f…0f/wiki' | sha256sum`
+        let (companion, whole) =
+            ("__Host-CF_Binding-1b8af1171070df87", "__Host-CF_Binding-74e043cc29c49d4b");
         let session_value = AppSession("n0123456789abcdef".to_owned());
         for (set, want) in [
             (
@@ -282,6 +324,20 @@ mod tests {
                 format!(
                     "CF_Binding=; Expires={LONG_AGO}; Path=/wiki; Secure; SameSite=none; HttpOnly"
                 ),
+            ),
+            (
+                binding_companion(&value, AT, &path, "/wiki", &aud),
+                format!("{companion}=v; {date}; Path=/; Secure; SameSite=none; HttpOnly"),
+            ),
+            (
+                remove_binding_companion(&path, "/wiki", &aud),
+                format!(
+                    "{companion}=; Expires={LONG_AGO}; Path=/; Secure; SameSite=none; HttpOnly"
+                ),
+            ),
+            (
+                partitioned_binding_companion(&value, AT, &aud),
+                format!("{whole}=v; {date}; Path=/; Secure; SameSite=none; HttpOnly; Partitioned"),
             ),
             (
                 org_authorization("a.b.c", AT),

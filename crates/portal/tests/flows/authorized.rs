@@ -262,7 +262,10 @@ async fn cookies_are_set_as_configured() {
     }
     let mut browser = Browser::new();
     let page = browser.arrive(&house, "bound", "bound.example.com", "/", "ann@example.com").await;
-    assert_eq!(page.cookies().len(), 2);
+    let [_, binding, host] = page.cookies()[..] else { panic!("{:?}", page.cookies()) };
+    let rest = host.strip_prefix("__Host-CF_Binding-").expect("c2: its companion");
+    assert_eq!(rest.split_once('='), Some((&rest[..16], &binding["CF_Binding=".len()..])));
+    assert!(host.contains("; Path=/; Secure;") && !host.contains("Domain"), "{host}");
     let token = house
         .open_app_token("bound", browser.cookie("bound.example.com", "CF_Authorization").unwrap());
     let binding = browser.cookie("bound.example.com", "CF_Binding").unwrap();

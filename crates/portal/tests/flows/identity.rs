@@ -112,7 +112,9 @@ async fn a_bound_token_needs_its_other_half_at_the_application() {
     let at = "https://bound.example.com/cdn-cgi/access/get-identity";
     assert_eq!(ask(&house, at, &token).await.0, 401);
     assert_eq!(ask(&house, at, &format!("{token}; CF_Binding=x")).await.0, 401);
-    assert_eq!(ask(&house, at, &format!("{token}; CF_Binding={binding}")).await.0, 200);
+    assert_eq!(ask(&house, at, &format!("{token}; CF_Binding={binding}")).await.0, 401, "c2");
+    let both = format!("{token}; CF_Binding={binding}; __Host-CF_Binding-0f={binding}");
+    assert_eq!(ask(&house, at, &both).await.0, 200);
     assert_eq!(
         ask(&house, AT_TEAM, &token).await.0,
         200,

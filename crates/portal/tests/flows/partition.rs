@@ -324,8 +324,9 @@ async fn a_binding_cookie_is_partitioned_too_and_needed_for_a_code() {
     let mut browser = at_a(&house).await;
     let code = code_for(&mut browser, &house, B).await;
     let page = redeem(&mut browser, &house, &code).await;
-    let [token, binding] = page.cookies()[..] else { panic!("{:?}", page.cookies()) };
-    assert!(token.ends_with("; Partitioned") && binding.ends_with("; Partitioned"));
+    let [token, binding, companion] = page.cookies()[..] else { panic!("{:?}", page.cookies()) };
+    assert!([token, binding, companion].iter().all(|cookie| cookie.ends_with("; Partitioned")));
+    assert!(companion.starts_with("__Host-CF_Binding-"), "{companion}");
     let token = house.open_app_token("duo", browser.cookie(B, "CF_Authorization").unwrap());
     assert!(token.is_bound_to(browser.cookie(B, "CF_Binding")));
     assert_ne!(browser.cookie(A, "CF_Binding"), browser.cookie(B, "CF_Binding"));

@@ -105,6 +105,8 @@ fn ours(name: &[u8]) -> Option<Ours> {
     });
     match bare {
         Some(bare) if bare == TOKEN || PRIVATE.contains(&bare) => Some(Ours::Private),
+        // The companion, whose name goes on with its application's tag.
+        Some(bare) if bare.starts_with(b"CF_Binding-") => Some(Ours::Private),
         Some(_) => None,
         None if name == TOKEN => Some(Ours::Token),
         None if PRIVATE.contains(&name) => Some(Ours::Private),
@@ -190,6 +192,7 @@ mod tests {
             "CF_Form",
             "CF_Person",
             "__Host-CF_Binding",
+            "__Host-CF_Binding-0f0f0f0f0f0f0f0f",
         ] {
             let field = format!("a=1; {private}=secret; b=2");
             assert_eq!(passed(&[&field], None).as_deref(), Some("a=1; b=2"), "{private}");
@@ -212,6 +215,7 @@ mod tests {
             "CF_Binding",
             "CF_Device=",
             "__Host-CF_Authorization=x; Secure",
+            "__Host-CF_Binding-0f0f0f0f0f0f0f0f=x; Secure",
             "__SECURE-CF_Session=x",
             "=CF_Authorization=x",
             " = CF_Binding",

@@ -208,6 +208,51 @@ async fn a_session_that_this_node_does_not_know_is_asked_to_log_in_again_where_i
     );
 }
 
+/// A binding cookie and its companion.
+fn both(binding: &Binding) -> String {
+    format!("CF_Binding={0}; __Host-CF_Binding-0f={0}", binding.as_str())
+}
+
+/// A sibling host may set any cookie of its parent domain but one whose name begins with `__Host-`: so an attacker can
+/// plant a token of their own together with its `CF_Binding`, and nothing more.
+#[tokio::test]
+async fn c2_a_planted_token_logs_nobody_in_where_the_binding_cookie_is_on() {
+    let rule = json!({"email_domain": {"domain": "b.test"}});
+    for (settings, planted_alone) in
+        [(json!({"enable_binding_cookie": true}), 302), (json!({}), 200)]
+    {
+        let town = wiki(&[policy("allow", rule.clone())], settings).await;
+        let (theirs, mine) = (Binding::random(), Binding::random());
+        let bound = |email, binding: &Binding| {
+            town.log_in_with(email, WIKI, |token| token.binding = Some(binding.hash()))
+        };
+        let (attacker, victim) = (bound("evil@b.test", &theirs), bound("ann@b.test", &mine));
+        let planted = format!("CF_Authorization={attacker}; CF_Binding={}", theirs.as_str());
+        let own = format!("CF_Authorization={victim}; {}", both(&mine));
+        let mut wire = town.wire(WIKI).await;
+        let mut ask = async |cookie: String| {
+            let answer = wire.ask(get(WIKI, "/", &format!("Cookie: {cookie}\r\n"))).await;
+            let seen = town.origin.take();
+            assert!(seen.iter().all(|seen| !seen.head.contains("CF_Binding")), "i4: {seen:?}");
+            let email = seen.first().map(|seen| seen.head.contains("ann@b.test"));
+            (answer.status, email)
+        };
+        // Where it is off, this is what the documentation tells of: the browser works for the attacker.
+        let told = (planted_alone == 200).then_some(false);
+        assert_eq!(
+            ask(planted.clone()).await,
+            (planted_alone, told),
+            "a browser that is logged out"
+        );
+        if planted_alone == 302 {
+            // Planted with a longer path, so that it comes first: the person stays who they are.
+            assert_eq!(ask(format!("{planted}; {own}")).await, (200, Some(true)));
+            let swapped = format!("CF_Authorization={attacker}; {}", both(&mine));
+            assert_eq!(ask(swapped).await, (302, None), "with the companion of somebody else");
+        }
+    }
+}
+
 #[tokio::test]
 async fn c3_a_bound_token_needs_its_cookie() {
     let town = wiki(&[policy("allow", everyone())], json!({"enable_binding_cookie": true})).await;
@@ -216,11 +261,12 @@ async fn c3_a_bound_token_needs_its_cookie() {
     let unbound = town.log_in("a@b.test", WIKI);
     let mut wire = town.wire(WIKI).await;
     for (cookie, want) in [
-        (format!("CF_Authorization={bound}; CF_Binding={}", binding.as_str()), 200),
-        (format!("CF_Binding={}; CF_Authorization={bound}", binding.as_str()), 200),
-        (format!("CF_Authorization={bound}; CF_Binding={}", other.as_str()), 302),
+        (format!("CF_Authorization={bound}; {}", both(&binding)), 200),
+        (format!("{}; CF_Authorization={bound}", both(&binding)), 200),
+        (format!("CF_Authorization={bound}; {}", both(&other)), 302),
         (format!("CF_Authorization={bound}"), 302),
-        (format!("CF_Authorization={unbound}; CF_Binding={}", binding.as_str()), 302),
+        (format!("CF_Authorization={bound}; __Host-CF_Binding-0f={}", binding.as_str()), 302),
+        (format!("CF_Authorization={unbound}; {}", both(&binding)), 302),
     ] {
         let answer = wire.ask(get(WIKI, "/", &format!("Cookie: {cookie}\r\n"))).await;
         assert_eq!(answer.status, want, "{cookie}");
