@@ -13,6 +13,7 @@ mod office;
 mod origin;
 mod private_windows;
 mod reload;
+mod responder;
 mod restart;
 mod start;
 mod wire;
