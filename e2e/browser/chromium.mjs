@@ -1,5 +1,6 @@
 // Debian's Chromium, driven by playwright-core.
 
+import { execFileSync } from 'node:child_process'
 import { existsSync, mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs'
 import os from 'node:os'
 import path from 'node:path'
@@ -75,6 +76,32 @@ async function launchProfile({ blocks, trusted = [] }) {
     close: async () => {
       await context.close()
       rmSync(dir, { recursive: true, force: true, maxRetries: 5 })
+    },
+  }
+}
+
+/**
+ * A browser of somebody who has installed `certificate` ({ p12, password }) in the store that Chromium has on Linux, or none.
+ * It chooses that for `origin` without asking, as the policy AutoSelectCertificateForUrls makes it; policies lie where only
+ * root may write, so it is set where the profile keeps it.
+ */
+export async function launchHolder(origin, certificate) {
+  const home = mkdtempSync(path.join(os.tmpdir(), 'narthex-chromium-'))
+  const store = path.join(home, '.pki/nssdb')
+  mkdirSync(store, { recursive: true })
+  execFileSync('certutil', ['-d', `sql:${store}`, '-N', '--empty-password'])
+  if (certificate) execFileSync('pk12util', ['-d', `sql:${store}`, '-i', certificate.p12, '-W', certificate.password])
+  const profile = { managed_auto_select_certificate_for_urls: [JSON.stringify({ pattern: origin, filter: {} })] }
+  mkdirSync(path.join(home, 'profile/Default'), { recursive: true })
+  writeFileSync(path.join(home, 'profile/Default/Preferences'), JSON.stringify({ profile }))
+  const env = { ...process.env, HOME: home }
+  const settings = { ...options(), env, ignoreHTTPSErrors: true }
+  const context = await playwright.launchPersistentContext(path.join(home, 'profile'), settings)
+  return {
+    newPage: () => context.newPage(),
+    close: async () => {
+      await context.close()
+      rmSync(home, { recursive: true, force: true, maxRetries: 5 })
     },
   }
 }

@@ -129,11 +129,15 @@ pub(crate) fn tell_certificate(
             "no trusted client certificate was presented".to_owned(),
         ),
     };
-    let remedy = match wish {
-        Wish::Asked => {
+    // Why one that was presented is not trusted is known to whoever shows this, and is told behind it.
+    let remedy = match (wish, facts.certificate) {
+        (Wish::Asked, CertificateFact::Absent) => "It takes one that your administrator issued.",
+        (Wish::Asked, CertificateFact::Valid(_)) => {
             "Install the client certificate that your administrator issued, and choose it when the browser asks."
         }
-        Wish::RuledOut => "Connect without this client certificate.",
+        (Wish::RuledOut, CertificateFact::Absent | CertificateFact::Valid(_)) => {
+            "Connect without this client certificate."
+        }
     };
     Told { fact, circumstance, remedy: remedy.to_owned() }
 }

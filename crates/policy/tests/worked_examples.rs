@@ -405,7 +405,7 @@ fn every_decision_is_explained() {
             (
                 r#"require[0] {"certificate":{}}"#,
                 "there is no trusted client certificate",
-                r#"Policy "Carded" does not admit the request: no trusted client certificate was presented. Install the client certificate that your administrator issued, and choose it when the browser asks."#,
+                r#"Policy "Carded" does not admit the request: no trusted client certificate was presented. It takes one that your administrator issued."#,
                 false,
             ),
         ),

@@ -182,7 +182,7 @@ fn about_certificate(judged: &Judged) -> Option<(&'static str, &'static str)> {
         Standing::Missing if judged.rule().authorities.is_empty() => return None,
         Standing::Missing => (
             "This address asks for a client certificate, and none was presented.",
-            "Install the client certificate that your administrator issued, and choose it when the browser asks.",
+            "Install the client certificate that your administrator issued, and choose it when the browser asks. It does not offer one that has expired.",
         ),
         Standing::Failed(reason) => match reason {
             Reason::Expired => (
