@@ -295,6 +295,8 @@ def test_a_list_is_fetched_from_the_address_that_was_named(gateway, staff, origi
             time.sleep(0.2)
         assert not lists[0].get("failure"), lists
         assert refused_as_revoked(connection, app)
+        gateway.access("DELETE", f"/certificates/{ca.id}/crls/{lists[0]['id']}")
+        assert gateway.access("GET", f"/certificates/{ca.id}/crls") == []
 
 
 def test_a_websocket_ends_when_the_certificate_it_relied_on_is_revoked(gateway, ca, place, sockets):

@@ -4,15 +4,23 @@
 use crate::answer::Answer;
 use crate::call::Call;
 use crate::error::{ApiError, Kind};
+use aws_lc_rs::digest;
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use narthex_cert::{Authority, CrlFault, DeltaList, RevocationList};
 use narthex_model::{CertificateAuthority, CrlSource, StoredCrl, Timestamp};
 use serde_json::{Value, json};
 
+/// The `id` of the list from this source: 32 hexadecimal digits of its hash. An address as it stands would go into the
+/// path of a call only with encoded slashes, which the data path refuses.
+fn id(source: &CrlSource) -> String {
+    let hash = digest::digest(&digest::SHA256, source.to_string().as_bytes());
+    hash.as_ref()[..16].iter().map(|octet| format!("{octet:02x}")).collect()
+}
+
 fn document(list: &StoredCrl, authority: &Authority, call: &Call) -> Value {
     let mut document = json!({
-        "id": list.source, "url": match &list.source {
+        "id": id(&list.source), "url": match &list.source {
             CrlSource::Url(url) => Some(url),
             CrlSource::Upload(_) => None,
         },
@@ -85,10 +93,13 @@ pub(crate) async fn upload(call: Call) -> Result<Answer, ApiError> {
 /// Forgets a list, by the `id` of the list of lists.
 pub(crate) async fn delete(call: Call) -> Result<Answer, ApiError> {
     let authority = call.certificate(&call.standing().configuration)?;
-    let id: String = call.id(1, Kind::RevocationList)?;
-    let source = CrlSource::from(id.clone());
-    if !call.parts.desk.forget_list(&call.audit(), authority.id, &source).await? {
+    let wanted: String = call.id(1, Kind::RevocationList)?;
+    let kept = call.parts.store.crls().await?;
+    let mut ours = kept.into_iter().filter(|list| list.authority == authority.id);
+    let list = ours.find(|list| id(&list.source) == wanted);
+    let list = list.ok_or(ApiError::Missing(Kind::RevocationList))?;
+    if !call.parts.desk.forget_list(&call.audit(), authority.id, &list.source).await? {
         return Err(ApiError::Missing(Kind::RevocationList));
     }
-    Ok(Answer::accepted(json!({ "id": id })))
+    Ok(Answer::accepted(json!({ "id": wanted })))
 }
