@@ -121,9 +121,25 @@ pub struct OriginRequest {
     /// PEM file of the CAs that sign origins, in place of the system's.
     #[serde(default)]
     pub ca_pool: Option<PathBuf>,
+    /// What the gateway shows an origin that asks for a certificate.
+    #[serde(default)]
+    pub client_certificate: Option<CertificateFiles>,
+    /// Stands for the contents of the files above when they were read: where they change, it does.
+    #[serde(skip)]
+    pub files: u64,
     /// Speak HTTP/2 to the origin (needed for gRPC).
     #[serde(default)]
     pub http2_origin: bool,
+}
+
+/// A certificate chain and its key, as PEM files.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct CertificateFiles {
+    /// The chain, leaf first.
+    pub cert: PathBuf,
+    /// The key of the leaf.
+    pub key: PathBuf,
 }
 
 /// One `[[ingress]]` entry.

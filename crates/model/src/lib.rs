@@ -54,7 +54,7 @@ pub use identity::{Geo, GroupMembership, Identity, IdpReference, Session, User};
 pub use identity_provider::{
     IdentityProvider, IdentityUpdate, IdpConfig, InvalidIdpConfig, OidcConfig, ScimConfig,
 };
-pub use ingress::{IngressRule, InvalidService, OriginRequest, OriginService};
+pub use ingress::{CertificateFiles, IngressRule, InvalidService, OriginRequest, OriginService};
 pub use organization::{
     InactivityAction, KeyRotation, LoginDesign, Organization, ServiceTokenInactivity,
 };

@@ -58,4 +58,4 @@ pub use meters::{Meters, Reading};
 pub use running::{Folder, Running, start};
 pub use settings::{Limits, LogRequests, Settings};
 pub use tls::{CertificateError, CertificateSource, ServerCertificate};
-pub use upstream::check_ca_pool;
+pub use upstream::{check_ca_pool, check_client_certificate};

@@ -28,7 +28,7 @@ pub(crate) use connect::Wire;
 pub(crate) use error::UpstreamError;
 pub(crate) use vigil::{Cut, Watch};
 
-pub use tls::check_ca_pool;
+pub use tls::{check_ca_pool, check_client_certificate};
 
 use crate::body::{ClientBody, ProxyBody};
 use crate::leash::Leash;

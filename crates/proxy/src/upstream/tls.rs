@@ -1,11 +1,11 @@
 //! TLS towards origins: whom we believe, and the one way to believe anybody.
 
-use narthex_model::OriginRequest;
+use narthex_model::{CertificateFiles, OriginRequest};
 use rustls::client::danger::{HandshakeSignatureValid, ServerCertVerified, ServerCertVerifier};
 use rustls::crypto::{CryptoProvider, aws_lc_rs, verify_tls12_signature, verify_tls13_signature};
 use rustls::{ClientConfig, DigitallySignedStruct, RootCertStore, SignatureScheme};
 use rustls_pki_types::pem::PemObject;
-use rustls_pki_types::{CertificateDer, ServerName, UnixTime};
+use rustls_pki_types::{CertificateDer, PrivateKeyDer, ServerName, UnixTime};
 use std::path::Path;
 use std::sync::{Arc, OnceLock};
 
@@ -32,15 +32,28 @@ impl OriginTls {
         let builder = ClientConfig::builder_with_provider(Arc::clone(&provider))
             .with_safe_default_protocol_versions()
             .map_err(|error| error.to_string())?;
-        let mut config = if request.no_tls_verify {
+        let builder = if request.no_tls_verify {
             let anyone = Arc::new(Anyone(provider));
-            builder.dangerous().with_custom_certificate_verifier(anyone).with_no_client_auth()
+            builder.dangerous().with_custom_certificate_verifier(anyone)
         } else {
             let roots = match &request.ca_pool {
                 Some(file) => Arc::new(read_roots(file)?),
                 None => system_roots()?,
             };
-            builder.with_root_certificates(roots).with_no_client_auth()
+            builder.with_root_certificates(roots)
+        };
+        let mut config = match &request.client_certificate {
+            Some(files) => {
+                let (chain, key) = read_certificate(files)?;
+                builder.with_client_auth_cert(chain, key).map_err(|error| {
+                    format!(
+                        "{} does not belong to {}: {error}",
+                        files.key.display(),
+                        files.cert.display()
+                    )
+                })?
+            }
+            None => builder.with_no_client_auth(),
         };
         let mut either = config.clone();
         either.alpn_protocols = vec![b"h2".to_vec(), b"http/1.1".to_vec()];
@@ -55,6 +68,38 @@ impl OriginTls {
 /// Why it cannot be read, or what is wrong in it.
 pub fn check_ca_pool(file: &Path) -> Result<(), String> {
     read_roots(file).map(drop)
+}
+
+/// Checks that a certificate for origins can be used.
+///
+/// # Errors
+/// Why it cannot be read, or what is wrong with it.
+pub fn check_client_certificate(files: &CertificateFiles) -> Result<(), String> {
+    let request = OriginRequest {
+        client_certificate: Some(files.clone()),
+        no_tls_verify: true,
+        ..OriginRequest::default()
+    };
+    OriginTls::of("origin", &request).map(drop)
+}
+
+type Certificate = (Vec<CertificateDer<'static>>, PrivateKeyDer<'static>);
+
+fn read_certificate(
+    CertificateFiles { cert, key }: &CertificateFiles,
+) -> Result<Certificate, String> {
+    let chain =
+        CertificateDer::pem_file_iter(cert).and_then(Iterator::collect::<Result<Vec<_>, _>>);
+    let chain = chain.map_err(|error| format!("client_certificate {}: {error}", cert.display()))?;
+    if chain.is_empty() {
+        return Err(format!(
+            "client_certificate {}: there is no certificate in it",
+            cert.display()
+        ));
+    }
+    let key = PrivateKeyDer::from_pem_file(key)
+        .map_err(|error| format!("client_certificate {}: {error}", key.display()))?;
+    Ok((chain, key))
 }
 
 fn read_roots(file: &Path) -> Result<RootCertStore, String> {

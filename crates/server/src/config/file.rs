@@ -1,7 +1,8 @@
 //! The configuration file as it is written: closed, typed, and each mistake named with its line (design §4).
 
 use narthex_model::{
-    AccountId, Authority, GoDuration, Hostname, OriginService, Secret, TeamDomain, ZoneId,
+    AccountId, Authority, CertificateFiles, GoDuration, Hostname, OriginService, Secret,
+    TeamDomain, ZoneId,
 };
 use serde::de::value::MapAccessDeserializer;
 use serde::de::{Error, MapAccess, Visitor};
@@ -193,6 +194,7 @@ pub(super) struct OriginRequest {
     #[serde(default)]
     pub(super) no_tls_verify: bool,
     pub(super) ca_pool: Option<toml::Spanned<PathBuf>>,
+    pub(super) client_certificate: Option<toml::Spanned<CertificateFiles>>,
     #[serde(default)]
     pub(super) http2_origin: bool,
 }

@@ -4,10 +4,12 @@ use super::file::{self, File, SecretSource};
 use super::{ConfigFault, LogLevel, MailRoute, Settings, StoreRoute};
 use narthex_idp::{MailError, SmtpMailer};
 use narthex_model::{
-    AccountId, Hostname, IngressRule, MasterKey, OriginRequest, Secret, Zone, ZoneId,
+    AccountId, CertificateFiles, Hostname, IngressRule, MasterKey, OriginRequest, Secret, Zone,
+    ZoneId,
 };
 use narthex_proxy::{Limits, LogRequests, ServerCertificate};
 use narthex_snapshot::{Countries, Snapshot};
+use std::hash::{DefaultHasher, Hash, Hasher};
 use std::num::NonZeroUsize;
 use std::ops::Range;
 use std::path::{Path, PathBuf};
@@ -159,6 +161,21 @@ impl Reader<'_> {
                 Some(file)
             }
         };
+        let client_certificate = match &request.client_certificate {
+            None => None,
+            Some(files) => {
+                let CertificateFiles { cert, key } = files.as_ref();
+                let read = CertificateFiles { cert: self.beside(cert), key: self.beside(key) };
+                narthex_proxy::check_client_certificate(&read)
+                    .map_err(|why| self.at(files.span(), &why))?;
+                Some(read)
+            }
+        };
+        let files = contents(
+            ca_pool
+                .iter()
+                .chain(client_certificate.iter().flat_map(|files| [&files.cert, &files.key])),
+        );
         Ok(IngressRule {
             hostname,
             path: entry.path.clone(),
@@ -170,6 +187,8 @@ impl Reader<'_> {
                 origin_server_name: request.origin_server_name.as_ref().map(ToString::to_string),
                 no_tls_verify: request.no_tls_verify,
                 ca_pool,
+                client_certificate,
+                files,
                 http2_origin: request.http2_origin,
             },
         })
@@ -259,4 +278,13 @@ pub(super) fn derived_zone_id(name: &Hostname) -> ZoneId {
         aws_lc_rs::digest::digest(&aws_lc_rs::digest::SHA256, format!("zone {name}").as_bytes());
     let hex: String = digest.as_ref().iter().take(16).map(|b| format!("{b:02x}")).collect();
     hex.parse().expect("sixteen bytes are 32 lowercase digits")
+}
+
+/// A number that changes with the contents of `files`. One that has vanished since it was checked counts as empty.
+fn contents<'a>(files: impl Iterator<Item = &'a PathBuf>) -> u64 {
+    let mut hasher = DefaultHasher::new();
+    for file in files {
+        std::fs::read(file).unwrap_or_default().hash(&mut hasher);
+    }
+    hasher.finish()
 }

@@ -1,6 +1,7 @@
 //! Files that are read and files that are refused.
 
 use super::*;
+use narthex_model::CertificateFiles;
 use std::path::Path;
 
 /// Where a test's file stands, with a certificate and what else it names.
@@ -86,7 +87,7 @@ level = "debug"
 hostname = "wiki.example.com"
 path = "^/"
 service = "http://127.0.0.1:9000"
-origin_request = { connect_timeout = "5s", response_timeout = "1m", http_host_header = "wiki.internal", origin_server_name = "wiki.internal", no_tls_verify = false, ca_pool = "wiki.pem", http2_origin = false }
+origin_request = { connect_timeout = "5s", response_timeout = "1m", http_host_header = "wiki.internal", origin_server_name = "wiki.internal", no_tls_verify = false, ca_pool = "wiki.pem", client_certificate = { cert = "other.pem", key = "other.key" }, http2_origin = false }
 
 [[ingress]]
 hostname = "*.example.org"
@@ -131,6 +132,8 @@ fn every_key_is_read() {
     let [wiki, rest] = settings.ingress.as_slice() else { panic!("two entries") };
     assert_eq!(wiki.path.as_deref(), Some("^/"));
     assert_eq!(wiki.origin_request.ca_pool, Some(dir.join("wiki.pem")));
+    let shown = CertificateFiles { cert: dir.join("other.pem"), key: dir.join("other.key") };
+    assert_eq!(wiki.origin_request.client_certificate, Some(shown));
     assert_eq!(wiki.host_header(), Some("wiki.internal"));
     assert_eq!(rest.service, narthex_model::OriginService::Status(404));
     let shown = format!("{settings:?}");
@@ -348,6 +351,8 @@ fn a_mistake_is_named_with_its_line_and_what_was_expected() {
             50,
             &["no certificate in it"],
         ),
+        ("another's key", "key = \"other.key\"", "key = \"wiki.key\"", 50, &["does not belong to"]),
+        ("missing certificate", "cert = \"other.pem\"", "cert = \"o.pem\"", 50, &["o.pem"]),
         ("no data directory", "data_dir = \"data\"", "", 1, &["missing field `data_dir`"]),
         ("a key twice", "[geo]", "[team]", 44, &["duplicate key"]),
     ] {
@@ -402,4 +407,16 @@ fn limits_are_read_and_wait_for_a_restart() {
         none.unwrap_err().to_string().contains("nonzero"),
         "nothing is unlimited, and nothing is closed"
     );
+}
+
+#[test]
+fn renewed_files_of_an_origin_are_another_way_to_it() {
+    let place = Place::new();
+    let rule = |place: &Place| place.read(FULL).unwrap().ingress.remove(0).origin_request;
+    let before = rule(&place);
+    assert_eq!(rule(&place), before);
+    let made = rcgen::generate_simple_self_signed(vec!["other.example.com".to_owned()]).unwrap();
+    place.write("other.pem", &made.cert.pem());
+    place.write("other.key", &made.signing_key.serialize_pem());
+    assert_ne!(rule(&place), before);
 }

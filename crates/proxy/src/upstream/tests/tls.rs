@@ -1,6 +1,7 @@
 //! Origins behind TLS: who is believed (checklist T31).
 
 use super::*;
+use narthex_model::CertificateFiles;
 use rcgen::{BasicConstraints, CertificateParams, CertifiedIssuer, IsCa, KeyPair, date_time_ymd};
 use rustls::ServerConfig;
 use rustls_pki_types::PrivateKeyDer;
@@ -234,6 +235,56 @@ fn w8_an_answer_until_close_ends_properly_or_not_at_all() {
             drop(stream); // without TLS's goodbye anybody on the road may have cut it
             let body = asked.await.unwrap().into_body().collect().await;
             assert_eq!(body.is_ok(), properly);
+        });
+    }
+}
+
+#[test]
+fn an_origin_that_asks_is_shown_the_certificate_of_the_rule() {
+    let (ca, clients) = (Ca::new(), Ca::new());
+    let key = KeyPair::generate().unwrap();
+    let chain = CertificateParams::new(vec![]).unwrap().signed_by(&key, &clients.issuer).unwrap();
+    let files = CertificateFiles {
+        cert: clients.folder.path().join("gateway.pem"),
+        key: clients.folder.path().join("gateway.key"),
+    };
+    std::fs::write(&files.cert, chain.pem()).unwrap();
+    std::fs::write(&files.key, key.serialize_pem()).unwrap();
+    let mut roots = rustls::RootCertStore::empty();
+    roots.add(clients.issuer.der().clone()).unwrap();
+    let provider = Arc::new(rustls::crypto::aws_lc_rs::default_provider());
+    let verifier = rustls::server::WebPkiClientVerifier::builder_with_provider(
+        Arc::new(roots),
+        Arc::clone(&provider),
+    );
+    let server_key = KeyPair::generate().unwrap();
+    let certificate = CertificateParams::new(vec!["localhost".to_owned()]).unwrap();
+    let certificate = certificate.signed_by(&server_key, &ca.issuer).unwrap();
+    let config = ServerConfig::builder_with_provider(provider)
+        .with_safe_default_protocol_versions()
+        .unwrap()
+        .with_client_cert_verifier(verifier.build().unwrap())
+        .with_single_cert(
+            vec![certificate.der().clone()],
+            PrivateKeyDer::try_from(server_key.serialize_der()).unwrap(),
+        );
+    let server = TlsAcceptor::from(Arc::new(config.unwrap()));
+    for (shown, want) in [(Some(files), StatusCode::OK), (None, StatusCode::BAD_GATEWAY)] {
+        let request = OriginRequest {
+            ca_pool: Some(ca.pool()),
+            client_certificate: shown,
+            ..OriginRequest::default()
+        };
+        story(async || {
+            let (listener, service) = https_origin().await;
+            let gateway = Gateway::with(&service, request);
+            let asked = spawn_local(async move { gateway.ask(get("/")).await.0 });
+            if let Some(mut stream) = accept(&listener, &server).await {
+                assert!(stream.get_ref().1.peer_certificates().is_some());
+                read_head(&mut stream).await.unwrap();
+                stream.write_all(OK.as_bytes()).await.unwrap();
+            }
+            assert_eq!(asked.await.unwrap(), want);
         });
     }
 }
