@@ -103,6 +103,14 @@ where
             && self.inbox.is_empty()
     }
 
+    /// Gives back the buffers of a connection that rests.
+    pub fn slim(&mut self) {
+        if self.is_reusable() {
+            self.inbox = BytesMut::new();
+            self.sending = Sending::nothing();
+        }
+    }
+
     /// Begins an exchange; nothing is written before the first poll. The body's size hint decides its framing: the
     /// exact length if there is one, else chunks.
     pub fn begin(&mut self, head: &RequestHead<'_>, body: B) {

@@ -14,7 +14,7 @@ use crate::site::Site;
 use crate::source::Source;
 use crate::target::Target;
 use crate::transform::write_managed;
-use crate::upstream::UpstreamError;
+use crate::upstream::{Early, UpstreamError};
 use crate::wants::Wants;
 use crate::world::World;
 use crate::{discovery, preflight};
@@ -306,6 +306,9 @@ impl<'a> Scene<'a> {
         let shown = certified.judged.clone().filter(|_| managed.on_responses);
         let answer = upstreams.forward(permit, origin, request, certified, target, self.ray).await;
         let mut answer = answer.map_err(Refusal::Upstream)?;
+        if self.http1 && answer.extensions_mut().remove::<Early>().is_some() {
+            answer.headers_mut().insert(CONNECTION, HeaderValue::from_static("close"));
+        }
         if managed.on_responses {
             write_managed(answer.headers_mut(), shown.as_deref());
         }

@@ -23,6 +23,11 @@ pub(super) struct Arrived {
     pub(super) reusable: bool,
 }
 
+/// Marks an answer that came before its request was sent to the end. What the client still sends after the answer
+/// would be taken for its next request, so its connection is not kept (RFC 9112 §9.3).
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Early;
+
 /// The body of an origin's answer. Read to its end, it leaves its connection to the next request; dropped before,
 /// or ended by an error, it takes the connection with it.
 pub(crate) struct Answer {
@@ -68,9 +73,10 @@ pub(super) fn pass_on(
     if answer.status() == StatusCode::SWITCHING_PROTOCOLS {
         return Err(UpstreamError::bad_answer("it switches protocols without being asked"));
     }
+    let mut early = false;
     match &arrived.carrier {
         Carrier::Line(line) => {
-            line.send_the_rest();
+            early = line.send_the_rest();
             arrived.reusable &= !binds_connection(answer.headers(), &WWW_AUTHENTICATE);
         }
         Carrier::Seat(_) => {} // shared from the start, so no origin can bind it to one caller
@@ -78,6 +84,9 @@ pub(super) fn pass_on(
     watch.arrived().map_err(|cut| UpstreamError::of_cut(cut, patience.idle))?;
     let (parts, source) = answer.into_parts();
     let mut passed = Response::new(ProxyBody::Empty);
+    if early {
+        passed.extensions_mut().insert(Early);
+    }
     *passed.status_mut() = parts.status;
     *passed.headers_mut() = parts.headers;
     if parts.status == StatusCode::NO_CONTENT {

@@ -29,6 +29,11 @@ impl Line {
         self.0.borrow_mut().is_ready()
     }
 
+    /// Gives back memory that a connection needs only while it is used.
+    pub(super) fn slim(&self) {
+        self.0.borrow_mut().slim();
+    }
+
     /// Begins an exchange.
     pub(super) fn begin(&self, head: &Head, body: Upload) {
         let Head { method, path: target, host, headers, takes_trailers: _ } = head;
@@ -71,10 +76,11 @@ impl Line {
         self.0.borrow_mut().take_back()
     }
 
-    /// Sends what is left of the request beside its answer. Rare: most requests are sent before they are answered.
-    pub(super) fn send_the_rest(&self) {
+    /// Sends what is left of the request beside its answer; whether anything was. Rare: most requests are sent before
+    /// they are answered.
+    pub(super) fn send_the_rest(&self) -> bool {
         if self.0.borrow().is_sent() {
-            return;
+            return false;
         }
         self.0.borrow_mut().send_apart();
         let line = Rc::clone(&self.0);
@@ -82,6 +88,7 @@ impl Line {
             // A failed upload stands in its progress. An answer that is dropped ends its upload, and so this.
             let _sent = poll_fn(|cx| line.borrow_mut().poll_send(cx)).await;
         });
+        true
     }
 
     /// What an upgrade makes of the connection; none if somebody still sends over it.

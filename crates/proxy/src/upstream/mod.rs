@@ -22,7 +22,7 @@ mod tls;
 mod upload;
 mod vigil;
 
-pub(crate) use answer::Answer;
+pub(crate) use answer::{Answer, Early};
 pub(crate) use carrier::Loss;
 pub(crate) use connect::Wire;
 pub(crate) use error::UpstreamError;

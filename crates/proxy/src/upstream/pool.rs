@@ -16,8 +16,9 @@ use std::rc::Rc;
 use std::sync::{Arc, Weak};
 use std::time::Duration;
 
-/// Connections that may rest for one origin on one core.
-const RESTING: usize = 128;
+/// Connections that may rest for one origin on one core: more than the streams of a few busy HTTP/2 clients, which
+/// come back all at once. One that rests holds some hundred bytes.
+const RESTING: usize = 1024;
 
 /// How long a connection may rest: less than the 60 s after which many origins close one.
 const REST: Duration = Duration::from_secs(45);
@@ -223,9 +224,14 @@ impl Road {
     }
 
     fn sweep(&self, now: u32, rest: u32) {
-        self.resting
-            .borrow_mut()
-            .retain(|resting| resting.line.is_ready() && now.wrapping_sub(resting.since) <= rest);
+        self.resting.borrow_mut().retain(|resting| {
+            let rested = now.wrapping_sub(resting.since);
+            let keep = rested <= rest && resting.line.is_ready();
+            if keep && rested >= 1 {
+                resting.line.slim();
+            }
+            keep
+        });
         self.trunks.sweep(now, rest);
     }
 }

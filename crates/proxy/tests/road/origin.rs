@@ -81,6 +81,12 @@ async fn serve(mut tcp: TcpStream, book: Arc<Mutex<Vec<Seen>>>, gate: Arc<Notify
         let head = String::from_utf8_lossy(&buffer[..end]).into_owned();
         buffer.drain(..end);
         let seen = Seen { head, body: Vec::new() };
+        if seen.line().contains("/early") {
+            tcp.write_all(b"HTTP/1.1 200 OK\r\ncontent-length: 2\r\n\r\nok").await.ok()?;
+            book.lock().unwrap().push(seen);
+            more(&mut tcp, &mut buffer).await?; // the rest of the request is read and forgotten
+            continue;
+        }
         let chunked = !seen.fields("transfer-encoding").is_empty();
         let length = seen.fields("content-length").first().and_then(|l| l.parse().ok());
         let body = match (chunked, length) {

@@ -114,3 +114,23 @@ async fn h32_who_does_not_read_a_large_answer_is_sent_away() {
     assert_eq!(answer.body.len(), LARGE, "who reads gets all of it");
     assert!(answer.body.iter().all(|byte| *byte == b'x'));
 }
+
+/// RFC 9112 §9.3: what follows of the request would be taken for the next one.
+#[tokio::test]
+async fn an_answer_that_comes_before_the_end_of_its_request_is_the_last_of_its_connection() {
+    let town = town().await;
+    for (path, sent, last) in [("/early", 10, true), ("/", 5000, false)] {
+        let mut wire = town.wire(HOST).await;
+        let head = format!("POST {path} HTTP/1.1\r\nHost: {HOST}\r\nContent-Length: 5000\r\n\r\n");
+        wire.send(head).await;
+        wire.send(vec![b'x'; sent]).await;
+        let answer = wire.answer().await.unwrap();
+        assert_eq!((answer.status, answer.body.as_slice()), (200, &b"ok"[..]), "{path}");
+        assert_eq!(answer.fields("connection").contains(&"close"), last, "{path}");
+        if last {
+            assert!(wire.is_closed().await);
+        } else {
+            assert_eq!(wire.ask(get("/")).await.status, 200);
+        }
+    }
+}
