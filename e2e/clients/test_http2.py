@@ -248,6 +248,7 @@ def upgrade(client, *fields, **pseudo):
 
 
 def test_n17_a_websocket_over_http2_is_decided_like_any_request(gateway, closed_app, log_in, sockets, origin):
+    sockets.take()
     socket_app = gateway.protect(policy("allow"), host="socket.localhost")
     try:
         with Client(socket_app) as client:
