@@ -2,7 +2,9 @@
 
 use crate::gateway::{Gateway, STAMP};
 use http::Method;
+use narthex_store::{Intact, StoreError};
 use serde_json::{Value, json};
+use std::sync::Arc;
 
 const U: &str = "7335d417-61da-459d-899c-0a01c76a2f94";
 
@@ -179,4 +181,50 @@ async fn a_scoped_policy_becomes_reusable() {
     assert_eq!(gateway.get("{A}/access/policies").await.1["result"][0]["id"], policy);
     assert_eq!(gateway.get(&base).await.1["result"][0]["id"], policy, "still linked");
     assert_eq!(gateway.refusal(Method::PUT, &path, "").await.0, 400, "it is reusable already");
+}
+
+/// Security A6. The contract has no version in its bodies, so that two edits of one policy are both made, one after the
+/// other; a writer beside the desk is told of the conflict.
+#[tokio::test]
+async fn a6_fifty_edits_of_policies_at_once_lose_nothing() {
+    let gateway = Arc::new(Gateway::new().await);
+    let id = app(&gateway, "a.example.com").await;
+    let base = format!("{{A}}/access/apps/{id}/policies");
+    let made = gateway.result(Method::POST, &base, everyone("shared"), 201).await;
+    let shared = format!("{base}/{}", made["id"].as_str().unwrap());
+    let before = gateway.store.recorded_changes(1, 0).await.unwrap().total;
+    let (stale, old) = gateway.store.load().await.unwrap();
+    let mut writers = tokio::task::JoinSet::new();
+    for n in 0..50 {
+        let (gateway, base, shared) = (Arc::clone(&gateway), base.clone(), shared.clone());
+        writers.spawn(async move {
+            let name = format!("p{n}");
+            gateway.result(Method::POST, &base, everyone(&name), 201).await;
+            let edited = gateway.result(Method::PUT, &shared, everyone(&name), 200).await;
+            assert_eq!(edited["name"], name.as_str(), "each is answered with its own edit");
+        });
+    }
+    while let Some(done) = writers.join_next().await {
+        done.unwrap();
+    }
+    let (revision, stored) = gateway.store.load().await.unwrap();
+    let list = gateway.get(&format!("{base}?per_page=100")).await.1["result"].clone();
+    let mut precedences: Vec<_> =
+        list.as_array().unwrap().iter().map(|p| p["precedence"].as_u64().unwrap()).collect();
+    precedences.sort_unstable();
+    assert_eq!(precedences, (1..=51).collect::<Vec<u64>>(), "nobody took another's place");
+    let names: std::collections::BTreeSet<_> =
+        list.as_array().unwrap().iter().map(|p| p["name"].as_str().unwrap()).collect();
+    assert!((0..50).all(|n| names.contains(format!("p{n}").as_str())), "{names:?}");
+    assert_eq!(stored.policies.len(), 51);
+    assert_eq!(revision, gateway.live.snapshot.load().revision, "what is kept is in force");
+    let audit = gateway.store.recorded_changes(1_000, 0).await.unwrap();
+    assert_eq!(audit.total, before + 100, "one record for each edit");
+    assert!(matches!(gateway.store.verify_audit().await.unwrap(), Intact::Yes(_)));
+
+    let changes = narthex_store::Change::between(&stored, &old);
+    let note = narthex_api::by_itself("another node", "put the old ones back", crate::gateway::NOW);
+    let conflict = gateway.store.commit(stale, &changes, &note).await;
+    assert!(matches!(conflict, Err(StoreError::Moved { .. })), "{conflict:?}");
+    assert_eq!(gateway.store.load().await.unwrap().1.policies.len(), 51);
 }

@@ -164,8 +164,9 @@ async fn a_login_bound_to_no_browser_goes_through_the_application_once_more() {
     assert!(is_refused(&browser.get(&house, &bound).await));
 }
 
+/// Security C15 among others: ten years old, huge or binary is refused; nothing here is ever decompressed.
 #[tokio::test]
-async fn a_meta_token_is_ours_and_about_this_login() {
+async fn c15_a_meta_token_is_ours_and_about_this_login() {
     let house = House::with(|plan| {
         plan.app("chat", &["chat.example.com"], json!({}));
     })
