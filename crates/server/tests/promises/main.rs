@@ -2,6 +2,7 @@
 
 #![expect(clippy::unwrap_used, reason = "these are tests; a panic is a failure")]
 
+mod audit;
 mod browser;
 mod check;
 mod daemon;
@@ -16,4 +17,5 @@ mod reload;
 mod responder;
 mod restart;
 mod start;
+mod strangers;
 mod wire;

@@ -61,6 +61,17 @@ impl Office {
     pub(crate) fn close(self) {
         self.daemon.stop();
     }
+
+    /// Closes it, and leaves what it kept.
+    pub(crate) fn stop(self) -> Place {
+        self.stop_and_tell().0
+    }
+
+    /// The same, with everything that it said.
+    pub(crate) fn stop_and_tell(self) -> (Place, String) {
+        let said = self.daemon.stop();
+        (self.place, said)
+    }
 }
 
 pub(crate) fn origin(place: &Place, host: &str) -> String {
