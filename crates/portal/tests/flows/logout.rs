@@ -161,3 +161,32 @@ async fn it_is_a_plain_get() {
     }
     assert_eq!(house.live.sessions.len(), 1);
 }
+
+/// Security C9, C12: whoever logs in again in the very second of the revocation gets in, under another session, and
+/// what was revoked stays so.
+#[tokio::test]
+async fn c9_c12_a_new_login_revives_nothing_old() {
+    let house = house().await;
+    let arrive = async || {
+        let mut browser = Browser::new();
+        let page = browser.arrive(&house, "wiki", "app.example.com", "/", "ann@example.com").await;
+        assert_eq!(page.status, StatusCode::FOUND, "{}", page.body);
+        let app = browser.cookie("app.example.com", "CF_Authorization").unwrap();
+        let token = house.open_app_token("wiki", app);
+        let nonce = house.open_org_token(browser.cookie(TEAM, "CF_Authorization").unwrap());
+        (browser, token, nonce)
+    };
+    let (mut old, dead, first) = arrive().await;
+    house.live.revocations.revoke_user(dead.sub, house.now());
+    for _ in 0..2 {
+        let (mut new, token, nonce) = arrive().await;
+        assert_ne!(nonce, first, "another session");
+        assert_eq!(token.sub, dead.sub, "of the same person");
+        assert!(!house.live.revocations.refuses_person(&token), "the new token works");
+        assert!(house.live.revocations.refuses_person(&dead), "the old one stays dead");
+        let url = old.visit(&house, "wiki", "app.example.com", "/");
+        assert_eq!(old.get(&house, &url).await.status, StatusCode::OK, "is asked who they are");
+        new.get(&house, AT_TEAM).await;
+        assert!(house.live.revocations.refuses_person(&token), "until its logout");
+    }
+}
