@@ -78,6 +78,66 @@ async fn names_of_one_certificate_may_share_a_connection() {
     assert_eq!(town.wire(A).await.ask(get(A)).await.status, 200);
 }
 
+/// A hundred certificates, one after the other, while clients that trust them all make one connection after the other.
+#[tokio::test(flavor = "multi_thread")]
+async fn t29_swapping_the_certificate_fails_no_handshake() {
+    use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering::SeqCst};
+    let ca_key = rcgen::KeyPair::generate().unwrap();
+    let mut ca = rcgen::CertificateParams::default();
+    ca.is_ca = rcgen::IsCa::Ca(rcgen::BasicConstraints::Unconstrained);
+    let ca_pem = ca.self_signed(&ca_key).unwrap().pem();
+    let issuer = rcgen::Issuer::new(ca, ca_key);
+    let made: Vec<_> = (0..4_u8)
+        .map(|number| {
+            let key = rcgen::KeyPair::generate().unwrap();
+            let mut params = rcgen::CertificateParams::new(vec![A.to_owned()]).unwrap();
+            params.serial_number = Some(rcgen::SerialNumber::from(u64::from(number) + 1));
+            let made = params.signed_by(&key, &issuer).unwrap();
+            (made.pem(), key.serialize_pem(), made.der().to_vec())
+        })
+        .collect();
+    let source = |(chain, key, _): &(String, String, Vec<u8>)| {
+        let certificate = ServerCertificate::from_pem(chain.as_bytes(), key.as_bytes()).unwrap();
+        CertificateSource { certificates: vec![Arc::new(certificate)], local_ca: None }
+    };
+    let settings = Settings { certificates: source(&made[0]), ..Settings::default() };
+    let town = Town::build(Plan { settings, ..plan() }).await;
+    let config = client_config(&ca_pem, &[b"http/1.1"]);
+    let (over, served) = (Arc::new(AtomicBool::new(false)), Arc::new(AtomicUsize::new(0)));
+    let visitors: Vec<_> = (0..4)
+        .map(|_| {
+            let (config, port) = (config.clone(), town.port());
+            let (over, served) = (Arc::clone(&over), Arc::clone(&served));
+            tokio::spawn(async move {
+                while !over.load(SeqCst) {
+                    let stream =
+                        connect(config.clone(), port, A).await.expect("no handshake fails");
+                    assert_eq!(Wire::new(stream).ask(get(A)).await.status, 200);
+                    served.fetch_add(1, SeqCst);
+                }
+            })
+        })
+        .collect();
+    for swap in 1..=100 {
+        let now = &made[swap % made.len()];
+        let before = served.load(SeqCst);
+        town.running.reload_certificates(source(now));
+        let mut fresh = config.clone();
+        fresh.resumption = rustls::client::Resumption::disabled();
+        let stream = connect(fresh, town.port(), A).await.unwrap();
+        let shown = stream.get_ref().1.peer_certificates().unwrap()[0].to_vec();
+        assert!(shown == now.2, "swap {swap}: a new connection sees the new certificate");
+        while served.load(SeqCst) == before && visitors.iter().all(|one| !one.is_finished()) {
+            tokio::task::yield_now().await; // the load goes on between any two swaps
+        }
+    }
+    over.store(true, SeqCst);
+    for visitor in visitors {
+        visitor.await.unwrap();
+    }
+    assert!(served.load(SeqCst) >= 100);
+}
+
 #[tokio::test]
 async fn t12_a_session_of_one_name_is_not_resumed_for_another() {
     let town = Town::build(plan()).await;
