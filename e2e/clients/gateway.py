@@ -73,10 +73,10 @@ class App:
 
 class Gateway:
     """narthexd, running. `ingress` is a list of (hostname, service, further TOML lines). `listen` is added to that section,
-    `more` are other sections; `command` runs the program, if something else than the system is to. With `disk`, a size as in
+    `more` are other sections; `command` runs the program, if something else than the system is to; `doors` are further ports. With `disk`, a size as in
     `8m`, its data lies on a file system of its own, in a mount namespace of its own."""
 
-    def __init__(self, ingress, smtp_port, listen="", more="", command=(), stderr=None, disk=None):
+    def __init__(self, ingress, smtp_port, listen="", more="", command=(), stderr=None, disk=None, doors=()):
         self.port, self.http_port = free_port(), free_port()
         self.dir = tempfile.mkdtemp(prefix="narthex-clients-")
         self.token = "clients-" + secrets.token_hex(16)
@@ -89,7 +89,7 @@ class Gateway:
             file.write(f"""
 data_dir = "data"
 [listen]
-https = ["127.0.0.1:{self.port}"]
+https = [{", ".join(f'"127.0.0.1:{port}"' for port in [self.port, *doors])}]
 http = ["127.0.0.1:{self.http_port}"]
 cores = 2
 {listen}

@@ -109,6 +109,15 @@ def test_01_a_stranger_is_sent_to_log_in_byte_for_byte(gateway, wiki, origin, me
     assert origin.take() == []
 
 
+def test_c16_every_answer_that_sets_a_cookie_says_what_time_it_is(wiki):
+    """Browsers whose clock is wrong count `Expires` from `Date`; and nothing that they send is taken for the time."""
+    for date in [None, "Thu, 01 Jan 1970 00:00:00 GMT", "Fri, 31 Dec 9999 23:59:59 GMT"]:
+        answer = wiki.request(headers={"Date": date, "If-Modified-Since": date} if date else None)
+        said = email.utils.parsedate_to_datetime(answer["date"]).timestamp()
+        assert abs(said - time.time()) < 60
+        assert abs(expires(answer.cookies["CF_AppSession"]) - said - 86_400) <= 1
+
+
 def test_01_what_the_redirect_names_as_metadata_is_there(wiki, origin):
     metadata = wiki.request(rest="/.well-known/cloudflare-access-protected-resource/x")
     assert metadata.status == 200

