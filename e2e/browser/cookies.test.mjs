@@ -155,8 +155,9 @@ async function look(window, row, path) {
     expected.push({ name: COMPANION, ...ours, path: '/', httpOnly: true, sameSite: 'none' })
   }
   const named = cookies.map((cookie) => (cookie.name.startsWith(COMPANION) ? { ...cookie, name: COMPANION } : cookie))
-  const shown = named.filter((_, at) => !others.includes(cookies[at])).map(({ value, ...rest }) => rest).sort((a, b) => a.name.localeCompare(b.name))
-  assert.deepEqual(shown.map(inOrder), expected.map(inOrder), 'cookies as the browser keeps them')
+  const shown = named.filter((_, at) => !others.includes(cookies[at])).map(({ value, ...rest }) => rest)
+  const byName = (a, b) => a.name.localeCompare(b.name)
+  assert.deepEqual(shown.map(inOrder).sort(byName), expected.map(inOrder).sort(byName), 'cookies as the browser keeps them')
   return cookies
 }
 
