@@ -23,28 +23,17 @@ impl Facts {
     }
 
     fn bare(presented: &str, verified: &str) -> Self {
-        Self::each(|field| match field {
-            Field::CertPresented => presented.into(),
-            Field::CertVerified => verified.into(),
-            Field::CertRevoked | Field::CertRfc9440TooLarge | Field::CertChainRfc9440TooLarge => {
+        let no = [Field::CertRevoked, Field::CertRfc9440TooLarge, Field::CertChainRfc9440TooLarge];
+        Self::each(|field| {
+            if field == Field::CertPresented {
+                presented.into()
+            } else if field == Field::CertVerified {
+                verified.into()
+            } else if no.contains(&field) {
                 "0".into()
+            } else {
+                String::new()
             }
-            Field::CertIssuerDn
-            | Field::CertSubjectDn
-            | Field::CertIssuerDnRfc2253
-            | Field::CertSubjectDnRfc2253
-            | Field::CertIssuerDnLegacy
-            | Field::CertSubjectDnLegacy
-            | Field::CertSerial
-            | Field::CertIssuerSerial
-            | Field::CertFingerprintSha256
-            | Field::CertFingerprintSha1
-            | Field::CertSki
-            | Field::CertIssuerSki
-            | Field::CertNotBefore
-            | Field::CertNotAfter
-            | Field::CertRfc9440
-            | Field::CertChainRfc9440 => String::new(),
         })
     }
 

@@ -19,7 +19,7 @@ use crate::traffic::Counter;
 use crate::transform::Certified;
 use crate::world::World;
 use http::{HeaderName, HeaderValue};
-use narthex_model::{Hostname, PolicyId, ServiceToken, UnixSeconds};
+use narthex_model::{AppId, Hostname, PolicyId, ServiceToken, UnixSeconds};
 use narthex_policy::{Admitted, CertificateFact, Facts, Outcome, Person};
 use narthex_snapshot::App;
 use narthex_token::AppToken;
@@ -134,8 +134,8 @@ impl<'a> Permit<'a> {
     }
 
     /// The client certificate as it was judged; none where none is asked for.
-    pub(crate) fn certificate(&self) -> Option<&Judged> {
-        self.certificate.as_ref().map(|witness| &*witness.judged)
+    pub(crate) fn certificate(&self) -> Option<&Rc<Judged>> {
+        self.certificate.as_ref().map(Witness::judged)
     }
 
     /// The header that carried a service token as JSON; it must not reach the origin.
@@ -180,53 +180,74 @@ impl<'a> Permit<'a> {
 
     /// Ties what outlives this request to the decision, as it would be taken again later.
     pub(crate) fn leash(&self) -> Leash {
-        let (lane, source, busy) = (Rc::clone(self.lane), self.source, self.busy.clone());
-        let app = self.app.map(|app| app.id());
-        let (witness, service) = (self.certificate.clone(), self.service.clone());
+        let again = || Again {
+            lane: Rc::clone(self.lane),
+            app: self.app.map(|app| app.id()),
+            source: self.source,
+            witness: self.certificate.clone(),
+            _busy: self.busy.clone(),
+        };
         match (self.ground, &self.bearer) {
             (Ground::Person(_), Some(bearer)) => {
-                let bearer = Rc::clone(bearer);
+                let (again, bearer) = (again(), Rc::clone(bearer));
                 Leash::held_by(move || {
-                    let _busy = &busy;
-                    let (world, now) = (lane.world(), lane.clock.now());
-                    let app = app.and_then(|id| world.snapshot.app_by_id(id));
-                    let judged =
-                        witness.as_ref().and_then(|witness| witness.again(&lane, &world, now));
-                    let seen = Seen { source: &source, certificate: judged.as_deref() };
-                    app.is_some_and(|app| person_still_admitted(&lane, app, &bearer, seen, now))
+                    again.admits(|_, app, seen, now| {
+                        person_still_admitted(&again.lane, app, &bearer, seen, now)
+                    })
                 })
             }
             (Ground::Machine(_), bearer) => {
-                let name = bearer.as_deref().and_then(client_id).unwrap_or_default().to_owned();
+                let (again, bearer) = (again(), bearer.clone());
                 Leash::held_by(move || {
-                    let _busy = &busy;
-                    let (world, now) = (lane.world(), lane.clock.now());
-                    let app = app.and_then(|id| world.snapshot.app_by_id(id));
-                    let judged =
-                        witness.as_ref().and_then(|witness| witness.again(&lane, &world, now));
-                    let seen = Seen { source: &source, certificate: judged.as_deref() };
-                    app.is_some_and(|app| machine_still_admitted(&world, app, &name, seen, now))
+                    let name = bearer.as_deref().and_then(client_id).unwrap_or_default();
+                    again.admits(|world, app, seen, now| {
+                        machine_still_admitted(world, app, name, seen, now)
+                    })
                 })
             }
-            (Ground::Bypass(_), _) if self.is_vouched_for() => Leash::held_by(move || {
-                let _busy = &busy;
-                let (world, now) = (lane.world(), lane.clock.now());
-                let app = app.and_then(|id| world.snapshot.app_by_id(id));
-                let judged = witness.as_ref().and_then(|witness| witness.again(&lane, &world, now));
-                let seen = Seen { source: &source, certificate: judged.as_deref() };
-                let service = service.as_ref().and_then(|token| {
-                    let client_id = token.client_id.as_str();
-                    world.snapshot.service_token(client_id).filter(|token| token.is_live(now))
-                });
-                let facts = facts(seen, service, Person::Anybody);
-                app.is_some_and(|app| app.policies.before_login(&facts).is_some())
-            }),
+            (Ground::Bypass(_), _) if self.is_vouched_for() => {
+                let (again, service) = (again(), self.service.clone());
+                Leash::held_by(move || {
+                    again.admits(|world, app, seen, now| {
+                        let named = service.as_ref().map(|token| token.client_id.as_str());
+                        let token = named.and_then(|id| world.snapshot.service_token(id));
+                        let token = token.filter(|token| token.is_live(now));
+                        app.policies.before_login(&facts(seen, token, Person::Anybody)).is_some()
+                    })
+                })
+            }
             (Ground::Person(_), None)
-            | (Ground::Bypass(_) | Ground::Preflight | Ground::Unmatched, _) => match busy {
-                Some(busy) => Leash::held_by(move || Rc::strong_count(&busy) > 0),
-                None => Leash::loose(),
-            },
+            | (Ground::Bypass(_) | Ground::Preflight | Ground::Unmatched, _) => {
+                match self.busy.clone() {
+                    Some(busy) => Leash::held_by(move || {
+                        let _kept_busy = &busy;
+                        true
+                    }),
+                    None => Leash::loose(),
+                }
+            }
         }
+    }
+}
+
+/// What it takes to take a decision again when the request is over.
+struct Again {
+    lane: Rc<Lane>,
+    app: Option<AppId>,
+    source: Source,
+    witness: Option<Witness>,
+    _busy: Option<Rc<Busy>>,
+}
+
+impl Again {
+    /// Whether `decides` says yes, in the world as it is now; no if the application is gone.
+    fn admits(&self, decides: impl FnOnce(&World, &App, Seen<'_>, UnixSeconds) -> bool) -> bool {
+        let (world, now) = (self.lane.world(), self.lane.clock.now());
+        let Some(app) = self.app.and_then(|id| world.snapshot.app_by_id(id)) else { return false };
+        let witness = self.witness.as_ref();
+        let judged = witness.and_then(|witness| witness.again(&self.lane, &world, now));
+        let seen = Seen { source: &self.source, certificate: judged.as_deref() };
+        decides(&world, app, seen, now)
     }
 }
 

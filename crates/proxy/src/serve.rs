@@ -3,6 +3,7 @@
 mod kept;
 
 use crate::body::{ClientBody, ProxyBody};
+use crate::client_certificate::Judged;
 use crate::credentials::Presented;
 use crate::errand;
 use crate::lane::Lane;
@@ -188,7 +189,7 @@ impl<'a> Scene<'a> {
             }
         };
         report.admitted(self.lane, &permit);
-        report::first_use(&permit, &self.told(seen));
+        report::first_use(&permit, &self.told(seen, permit.certificate().cloned()));
         permit.count(self.now);
         if discovery::is_token_check(target) {
             return Response::new(ProxyBody::Empty);
@@ -397,11 +398,9 @@ impl<'a> Scene<'a> {
         self.world.snapshot.app(target.host(), &root)
     }
 
-    fn told<'s>(&'s self, seen: Seen<'s>) -> Told<'s> {
+    fn told<'s>(&'s self, seen: Seen<'s>, certificate: Option<Rc<Judged>>) -> Told<'s> {
         let Self { lane, world, ray, now, wants, .. } = *self;
         let Seen { target, source, app } = seen;
-        let certificate = target.and_then(|target| self.certificate(target));
-        let certificate = certificate.map(|witness| Rc::clone(witness.judged()));
         Told { lane, world, ray, now, wants, target, source, app, certificate }
     }
 
@@ -411,7 +410,8 @@ impl<'a> Scene<'a> {
         seen: Seen<'_>,
         report: &Report<'a>,
     ) -> Response<ProxyBody> {
-        let told = self.told(seen);
+        let certificate = seen.target.and_then(|target| self.certificate(target));
+        let told = self.told(seen, certificate.map(|witness| Rc::clone(witness.judged())));
         let response = refusal.answer(&told);
         report.refused(refusal, &told, response.status());
         let unclear = matches!(

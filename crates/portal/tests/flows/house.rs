@@ -4,9 +4,10 @@ use bytes::Bytes;
 use http::{Request, Response};
 use narthex_idp::{Fence, OutboundHttp, OutboundSettings, Outbox, Providers};
 use narthex_model::{
-    AccessRecord, Account, AccountId, Application, AudTag, Authority, Clock, Configuration,
-    CountryCode, Hostname, IdentityNonce, IdentityProvider, IdpConfig, IdpId, MasterKey,
-    Organization, Policy, Premises, RayId, Revision, ServiceToken, UnixSeconds,
+    AccessRecord, Account, AccountId, Application, AudTag, Authority, ClientId, Clock,
+    Configuration, CountryCode, Hostname, IdentityNonce, IdentityProvider, IdpConfig, IdpId,
+    MasterKey, Organization, Policy, Premises, RayId, Revision, SecretHash, ServiceToken,
+    ServiceTokenId, Timestamp, UnixSeconds,
 };
 use narthex_portal::{Parts, Portal, Visit};
 use narthex_snapshot::{Live, Materials, Snapshot};
@@ -305,4 +306,22 @@ pub(crate) fn spoiled(jwt: &str) -> String {
     let at = jwt.len() / 2;
     let other = if jwt.as_bytes()[at] == b'A' { "B" } else { "A" };
     format!("{}{other}{}", &jwt[..at], &jwt[at + 1..])
+}
+
+/// A service token that is in force.
+pub(crate) fn robot(client_id: &ClientId) -> ServiceToken {
+    ServiceToken {
+        id: ServiceTokenId::random(),
+        name: "robot".to_owned(),
+        client_id: client_id.clone(),
+        secret: SecretHash::of("secret"),
+        previous_secret: None,
+        client_secret_version: 1,
+        duration: "forever".to_owned(),
+        enabled: true,
+        expires_at: None,
+        zone: None,
+        created_at: Timestamp::default(),
+        updated_at: Timestamp::default(),
+    }
 }

@@ -1,9 +1,9 @@
 //! `get-identity`, on both domains (access-protocol §5.7, seed 003).
 
 use crate::browser::Browser;
-use crate::house::{House, TEAM, spoiled};
+use crate::house::{House, TEAM, robot, spoiled};
 use http::{Method, StatusCode};
-use narthex_model::{ClientId, SecretHash, ServiceToken, ServiceTokenId, Timestamp};
+use narthex_model::ClientId;
 use narthex_token::{CertificateThumbprint, MachineToken};
 use serde_json::{Value, json};
 
@@ -125,20 +125,7 @@ async fn a_bound_token_needs_its_other_half_at_the_application() {
 #[tokio::test]
 async fn a_service_token_is_named() {
     let client = ClientId::random();
-    let kept = ServiceToken {
-        id: ServiceTokenId::random(),
-        name: "robot".to_owned(),
-        client_id: client.clone(),
-        secret: SecretHash::of("secret"),
-        previous_secret: None,
-        client_secret_version: 1,
-        duration: "forever".to_owned(),
-        enabled: true,
-        expires_at: None,
-        zone: None,
-        created_at: Timestamp::default(),
-        updated_at: Timestamp::default(),
-    };
+    let kept = robot(&client);
     let mut house = House::with(|plan| {
         plan.service_token(kept);
     })

@@ -1,10 +1,10 @@
 //! Every field of get-identity by name, for everybody who can ask (seed 003, access-protocol §5.7).
 
 use crate::browser::Browser;
-use crate::house::{House, PIN_IDP};
+use crate::house::{House, PIN_IDP, robot};
 use crate::provider::Provider;
 use http::Method;
-use narthex_model::{ClientId, SecretHash, ServiceToken, ServiceTokenId, Timestamp};
+use narthex_model::ClientId;
 use narthex_token::MachineToken;
 use serde_json::{Map, Value, json};
 use std::collections::BTreeSet;
@@ -23,20 +23,7 @@ async fn identity(house: &House, jwt: &str) -> Map<String, Value> {
 async fn every_field_is_there_and_true() {
     let provider = Provider::start().await;
     let client = ClientId::random();
-    let robot = ServiceToken {
-        id: ServiceTokenId::random(),
-        name: "robot".to_owned(),
-        client_id: client.clone(),
-        secret: SecretHash::of("secret"),
-        previous_secret: None,
-        client_secret_version: 1,
-        duration: "forever".to_owned(),
-        enabled: true,
-        expires_at: None,
-        zone: None,
-        created_at: Timestamp::default(),
-        updated_at: Timestamp::default(),
-    };
+    let robot = robot(&client);
     let mut house = House::with(|plan| {
         plan.provider(provider.configured(IDP, "Staff login"));
         let at_once = json!({"allowed_idps": [IDP], "auto_redirect_to_identity": true});

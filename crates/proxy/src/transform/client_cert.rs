@@ -107,30 +107,11 @@ pub(crate) fn write_managed(headers: &mut HeaderMap, judged: Option<&Judged>) {
     let nothing = Facts::none();
     let facts = judged.map_or(&nothing, Judged::facts);
     for (name, field) in &*MANAGED {
-        let value = match field {
-            // access-protocol §16 row 16: these three are said as `true` and `false`.
-            Field::CertPresented => truth(facts.get(*field) == "1"),
-            Field::CertVerified => truth(facts.get(*field) == "SUCCESS"),
-            Field::CertRevoked => truth(facts.get(*field) == "1"),
-            Field::CertIssuerDn
-            | Field::CertSubjectDn
-            | Field::CertIssuerDnRfc2253
-            | Field::CertSubjectDnRfc2253
-            | Field::CertIssuerDnLegacy
-            | Field::CertSubjectDnLegacy
-            | Field::CertSerial
-            | Field::CertIssuerSerial
-            | Field::CertFingerprintSha256
-            | Field::CertFingerprintSha1
-            | Field::CertSki
-            | Field::CertIssuerSki
-            | Field::CertNotBefore
-            | Field::CertNotAfter
-            | Field::CertRfc9440
-            | Field::CertRfc9440TooLarge
-            | Field::CertChainRfc9440
-            | Field::CertChainRfc9440TooLarge => facts.get(*field),
-        };
+        let fact = facts.get(*field);
+        // access-protocol §16 row 16: these three are said as `true` and `false`.
+        let is_a_yes_or_no =
+            [Field::CertPresented, Field::CertVerified, Field::CertRevoked].contains(field);
+        let value = if is_a_yes_or_no { truth(fact == "1" || fact == "SUCCESS") } else { fact };
         headers.remove(name);
         if let Ok(value) = HeaderValue::from_str(value)
             && (1..=LONGEST_FACT).contains(&value.len())
