@@ -13,7 +13,8 @@ import subprocess
 import sys
 import time
 
-from rig import BENCH, CIPHER
+from peers.peer import CERTIFICATES
+from rig import BENCH, CERTIFICATES_HOST, CIPHER
 
 RAMP = 1  # seconds of load before the window
 TAIL = 1  # and after it
@@ -114,19 +115,30 @@ def new_connections(peer, seconds):
     return {"cpu_us": spent / 1000 / made, "rate": made / active, "busy": spent / 1e9 / active, "failed": failed}
 
 
-def websocket_messages(peer, seconds):
-    """Messages of 64 bytes there and back over 16 connections; a pair of them is one."""
-    process = on_load_core(peer.rig, [
-        sys.executable, os.path.join(BENCH, "websocket.py"), "client", str(peer.port), str(seconds), "16", peer.header or ""])
+def counted(peer, what, program, *arguments):
+    """A load of our own, which says `begin` and at its end how many it did in how many seconds."""
+    process = on_load_core(peer.rig, [sys.executable, os.path.join(BENCH, program), *map(str, arguments)])
     if (line := process.stdout.readline().strip()) != "begin":
-        raise SystemExit(f"WebSockets through {peer.name}: {line}{process.stdout.read()}")
+        raise SystemExit(f"{what} through {peer.name}: {line}{process.stdout.read()}")
     cpu = peer.cpu()
     line = process.stdout.readline()
     spent = peer.cpu() - cpu
     if process.wait(30) != 0:
-        raise SystemExit(f"WebSockets through {peer.name}: {line}{process.stdout.read()}")
-    echoed, took = (float(word) for word in line.split())
-    return {"cpu_us": spent / 1000 / echoed, "rate": echoed / took, "busy": spent / 1e9 / took, "failed": 0}
+        raise SystemExit(f"{what} through {peer.name}: {line}{process.stdout.read()}")
+    done, took = (float(word) for word in line.split())
+    return {"cpu_us": spent / 1000 / done, "rate": done / took, "busy": spent / 1e9 / took, "failed": 0}
+
+
+def websocket_messages(peer, seconds):
+    """Messages of 64 bytes there and back over 16 connections; a pair of them is one."""
+    return counted(peer, "WebSockets", "websocket.py", "client", peer.port, seconds, 16, peer.header or "")
+
+
+def with_certificate(kind):
+    """Connections that show a client certificate (leaf and intermediate), each with one request; 8 at a time. `kind`: full or resumed."""
+    return lambda peer, seconds: counted(
+        peer, "Client certificates", "handshakes.py", peer.certificates_port, CERTIFICATES_HOST, seconds, 8, peer.rig.clients.chain,
+        peer.rig.clients.key, kind)
 
 
 class Load:
@@ -141,6 +153,10 @@ ALL = (
     Load("small-http1", "Small answers, HTTP/1.1, 64 connections", "HTTP/1.1", small_http1, full=False),
     Load("small-http2", "Small answers, HTTP/2, 16 connections of 16 streams", "HTTP/2", small_http2, full=False),
     Load("new-connections", "New connections (full TLS 1.3 handshake and one request)", "HTTP/1.1", new_connections, "connection", full=False),
+    Load("certificate-full", "New connections with a client certificate (full TLS 1.3 handshake, the certificate judged, one request)",
+         CERTIFICATES, with_certificate("full"), "connection", full=False),
+    Load("certificate-resumed", "The same, resumed by a ticket (the certificate judged again)", CERTIFICATES, with_certificate("resumed"),
+         "connection", full=False),
     Load("download-http1", "Downloads of 1 MiB, HTTP/1.1, 16 connections", "HTTP/1.1", download_http1),
     Load("download-http2", "Downloads of 1 MiB, HTTP/2, 4 connections of 4 streams", "HTTP/2", download_http2),
     Load("upload-http1", "Uploads of 1 MiB, HTTP/1.1, 16 connections", "HTTP/1.1", upload_http1),

@@ -26,7 +26,9 @@ STYLE = """
 def groups(results):
     """(heading, [(peer, name, value)]) for each group of bars, cheapest first."""
     shown = [("small-http1", "CPU µs a request, HTTP/1.1"), ("small-http2", "CPU µs a request, HTTP/2"),
-             ("new-connections", "CPU µs a new connection")]
+             ("new-connections", "CPU µs a new connection"),
+             ("certificate-full", "CPU µs a new connection with a client certificate"),
+             ("certificate-resumed", "CPU µs a resumed connection with a client certificate")]
     for key, heading in shown:
         by_peer = results["rounds"].get(key)
         if by_peer:

@@ -15,6 +15,7 @@ import time
 
 BENCH = os.path.dirname(os.path.abspath(__file__))
 HOST = "localhost"
+CERTIFICATES_HOST = f"mtls.{HOST}"  # where client certificates are asked for
 GREETING = "hello from the origin\n"
 MEBIBYTE = 1 << 20
 CIPHER = "TLS_AES_128_GCM_SHA256"
@@ -24,6 +25,30 @@ def free_port():
     with socket.socket() as s:
         s.bind(("127.0.0.1", 0))
         return s.getsockname()[1]
+
+
+class Clients:
+    """A certificate authority of clients (ECDSA P-256): `ca`, its root; `chain`, a client's certificate and the intermediate one
+    that signed it; `key`, the client's."""
+
+    def __init__(self, rig, name):
+        def signed(who, issuer, *extensions):
+            key, request, cert = (rig.path(f"{name}-{who}.{end}") for end in ("key", "csr", "pem"))
+            config = rig.write(f"{name}-{who}.cnf", "\n".join(extensions))
+            by = ["-signkey", key] if issuer is None else ["-CA", issuer[0], "-CAkey", issuer[1], "-CAcreateserial"]
+            for command in (
+                    ["req", "-new", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256", "-nodes", "-keyout", key, "-out", request,
+                     "-subj", f"/O=Bench/CN={name} {who}"],
+                    ["x509", "-req", "-in", request, "-out", cert, "-days", "30", "-extfile", config, *by]):
+                subprocess.run(["openssl", *command], check=True, capture_output=True)
+            return cert, key
+
+        authority = "basicConstraints=critical,CA:TRUE", "keyUsage=critical,keyCertSign,cRLSign"
+        root = signed("root", None, *authority)
+        intermediate = signed("intermediate", root, *authority)
+        leaf, self.key = signed("client", intermediate, "basicConstraints=CA:FALSE", "keyUsage=digitalSignature", "extendedKeyUsage=clientAuth")
+        self.ca = root[0]
+        self.chain = rig.write(f"{name}-chain.pem", open(leaf).read() + open(intermediate[0]).read())
 
 
 class Rig:
@@ -36,6 +61,7 @@ class Rig:
         self.running = []
         self.cert, self.key = self.path("cert.pem"), self.path("key.pem")
         self.certificate()
+        self.clients = Clients(self, "private")
         self.start_origin()
 
     def path(self, name):
@@ -48,7 +74,7 @@ class Rig:
 
     def certificate(self):
         """One ECDSA P-256 certificate for all, and one cipher suite that all clients of the bench insist on."""
-        names = ",".join(f"DNS:{name}" for name in (HOST, f"team.{HOST}", f"admin.{HOST}"))
+        names = ",".join(f"DNS:{name}" for name in (HOST, CERTIFICATES_HOST, f"team.{HOST}", f"admin.{HOST}"))
         subprocess.run(
             ["openssl", "req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256", "-nodes", "-days", "30",
              "-keyout", self.key, "-out", self.cert, "-subj", f"/CN={HOST}", "-addext", f"subjectAltName={names}"],

@@ -5,6 +5,7 @@ import json
 import subprocess
 
 import machine
+from rig import free_port
 
 from .peer import Peer, lacks
 
@@ -14,6 +15,10 @@ class HAProxy(Peer):
     name = "HAProxy, bare"
     checks = False
     rules = ""
+
+    def __init__(self, rig, bench):
+        super().__init__(rig, bench)
+        self.certificates_port = free_port()
 
     @classmethod
     def missing(cls, options):
@@ -41,12 +46,22 @@ frontend public
   {self.rules}
   use_backend echo if {{ path /echo }}
   default_backend origin
+{self.certificates()}
 backend origin
   server origin 127.0.0.1:{self.rig.origin_port}
 backend echo
   server echo 127.0.0.1:{self.rig.echo_port}
 """)
         return [self.rig.start(self.rig.cores.proxy, "haproxy", "-db", "-f", conf, port=self.port)]
+
+    def certificates(self):
+        """The door where client certificates are asked for, if there is one."""
+        return self.certificates_port and f"""
+frontend certificates
+  bind 127.0.0.1:{self.certificates_port} ssl crt {self.rig.both} alpn h2,http/1.1 backlog 4096 ca-file {self.rig.clients.ca} verify optional
+  http-request deny unless {{ ssl_c_used }} {{ ssl_c_verify 0 }}
+  default_backend origin
+""" or ""
 
 
 class HAProxyJwt(HAProxy):
@@ -58,6 +73,7 @@ class HAProxyJwt(HAProxy):
 
     def __init__(self, rig, bench):
         super().__init__(rig, bench)
+        self.certificates_port = None
         narthex = bench.narthex
         token = narthex.header.partition("CF_Authorization=")[2]
         head, claims = (json.loads(base64.urlsafe_b64decode(part + "==")) for part in token.split(".")[:2])

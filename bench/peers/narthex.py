@@ -8,7 +8,7 @@ import ssl
 
 import machine
 from browser import Browser, Mailbox, form_with
-from rig import HOST
+from rig import CERTIFICATES_HOST, HOST
 
 from .peer import Peer
 
@@ -19,6 +19,7 @@ class Narthex(Peer):
 
     def __init__(self, rig, bench):
         super().__init__(rig, bench)
+        self.certificates_port = self.port
         self.mailbox = Mailbox()
         self.token = "bench-" + os.urandom(16).hex()
         self.config = rig.write("narthex.toml", f"""
@@ -46,6 +47,9 @@ path = "^/echo$"
 service = "http://127.0.0.1:{rig.echo_port}"
 [[ingress]]
 hostname = "{HOST}"
+service = "http://127.0.0.1:{rig.origin_port}"
+[[ingress]]
+hostname = "{CERTIFICATES_HOST}"
 service = "http://127.0.0.1:{rig.origin_port}"
 """)
         self.certs = None
@@ -79,6 +83,12 @@ service = "http://127.0.0.1:{rig.origin_port}"
             "name": "bench", "type": "self_hosted", "domain": HOST,
             "policies": [{"name": "staff", "decision": "allow", "precedence": 1,
                           "include": [{"email_domain": {"domain": "example.com"}}]}]})
+        with open(self.rig.clients.ca) as f:
+            self.api("POST", f"/accounts/{account}/access/certificates", {
+                "name": "robots", "certificate": f.read(), "associated_hostnames": [CERTIFICATES_HOST]})
+        self.api("POST", f"/accounts/{account}/access/apps", {
+            "name": "robots", "type": "self_hosted", "domain": CERTIFICATES_HOST,
+            "policies": [{"name": "robots", "decision": "non_identity", "precedence": 1, "include": [{"certificate": {}}]}]})
         browser = Browser(self.rig.cert)
         url, _, page = browser.request("GET", f"{self.url}/")
         url, fields = form_with("email", page, url)

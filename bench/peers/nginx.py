@@ -2,6 +2,8 @@
 
 import machine
 
+from rig import free_port
+
 from .peer import Peer
 
 
@@ -18,7 +20,7 @@ def proxied(rig):
 
 def served(rig, port):
     return f"""
-    listen 127.0.0.1:{port} ssl http2 backlog=4096; http2_max_requests 1000000000; server_name localhost;
+    listen 127.0.0.1:{port} ssl http2 backlog=4096; http2_max_requests 1000000000;
     ssl_certificate {rig.cert}; ssl_certificate_key {rig.key}; ssl_protocols TLSv1.3;"""
 
 
@@ -26,6 +28,10 @@ class Nginx(Peer):
     key = "nginx"
     name = "nginx, bare `proxy_pass`"
     checks = False
+
+    def __init__(self, rig, bench):
+        super().__init__(rig, bench)
+        self.certificates_port = free_port()
 
     def version(self):
         return machine.said_by("nginx", "-v").replace("nginx version: ", "")
@@ -37,4 +43,10 @@ class Nginx(Peer):
     {served(self.rig, self.port)}
     location / {{ proxy_pass http://origin; }}
     location /echo {{ proxy_pass http://echo; }}
+  }}
+  server {{
+    {served(self.rig, self.certificates_port)}
+    ssl_client_certificate {self.rig.clients.ca}; ssl_verify_client optional; ssl_verify_depth 2;
+    if ($ssl_client_verify != SUCCESS) {{ return 403; }}
+    location / {{ proxy_pass http://origin; }}
   }}""")]

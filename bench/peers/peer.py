@@ -11,19 +11,21 @@ import subprocess
 
 import machine
 import websocket
-from rig import GREETING, HOST, MEBIBYTE, free_port
+from rig import CERTIFICATES_HOST, GREETING, HOST, MEBIBYTE, Clients, free_port
 
-WELCOME, STRANGER = "200 with the origin's answer", "a refusal without it"
+CERTIFICATES = "mTLS"  # what a peer speaks that asks for client certificates, beside its protocols of HTTP
 
 
 class Peer:
     """A proxy before the origin: how it is started, how a session is had, and whether it works.
 
     A subclass says `key`, `name`, whether it `checks` who is asking, and defines `launch`; where a session is needed also
-    `log_in`. It is started afresh for each measurement, always on the same port."""
+    `log_in`. Where it asks for client certificates, it does so on `certificates_port` for the host of that purpose, and lets
+    only those in that come with one of `rig.clients`. It is started afresh for each measurement, always on the same ports."""
 
     key = name = None
     checks = True
+    certificates_port = None
 
     def __init__(self, rig, bench):
         self.rig, self.bench = rig, bench
@@ -69,13 +71,16 @@ class Peer:
         """Nanoseconds of CPU used so far."""
         return machine.cpu_nanoseconds(self.pids())
 
-    def ask(self, path="/", header=None, method="GET", body=None):
-        """One HTTP/1.1 request on a connection of its own: (status, body)."""
+    def ask(self, path="/", header=None, method="GET", body=None, host=HOST, port=None, clients=None):
+        """One HTTP/1.1 request on a connection of its own: (status, body). `clients`: whose certificate is shown."""
+        port = port or self.port
         tls = ssl.create_default_context(cafile=self.rig.cert)
         tls.minimum_version = ssl.TLSVersion.TLSv1_3
-        connection = http.client.HTTPConnection("127.0.0.1", self.port, timeout=20)
-        connection.sock = tls.wrap_socket(socket.create_connection(("127.0.0.1", self.port), 20), server_hostname=HOST)
-        headers = {"Host": f"{HOST}:{self.port}"}
+        if clients:
+            tls.load_cert_chain(clients.chain, clients.key)
+        connection = http.client.HTTPConnection("127.0.0.1", port, timeout=20)
+        connection.sock = tls.wrap_socket(socket.create_connection(("127.0.0.1", port), 20), server_hostname=host)
+        headers = {"Host": f"{host}:{port}"}
         if header:
             name, _, value = header.partition(": ")
             headers[name] = value
@@ -122,6 +127,9 @@ class Peer:
         protocols = ["HTTP/1.1"] + (["HTTP/2"] if self.speaks_http2() else [])
         if "HTTP/2" in protocols:
             expect("HTTP/2 with the session", (got := self.over_http2(self.header)) == (1, 0), got)
+        if self.certificates_port:
+            protocols.append(CERTIFICATES)
+            self.check_certificates(expect)
         if not self.checks:
             return protocols
 
@@ -137,6 +145,23 @@ class Peer:
             seen = self.rig.origin_requests() - before - 1
             expect(f"nothing of {who} reaches the origin", seen == 0, seen)
         return protocols
+
+    def check_certificates(self, expect):
+        """The client certificate that counts is let in; none, and one of a stranger's authority, are not."""
+        def ask(clients):
+            try:
+                return self.ask(host=CERTIFICATES_HOST, port=self.certificates_port, clients=clients)
+            except OSError as refused:  # some refuse in the handshake already
+                return 403, str(refused).encode()
+
+        got = ask(self.rig.clients)
+        expect("a client certificate", got == (200, GREETING.encode()), got)
+        for who, clients in (("nobody's certificate", None), ("a stranger's certificate", Clients(self.rig, f"stranger-{self.key}"))):
+            before = self.rig.origin_requests()
+            status, body = ask(clients)
+            expect(f"{who} is refused", status in (400, 403, 496) and GREETING.encode() not in body, (status, body[:80]))
+            seen = self.rig.origin_requests() - before - 1
+            expect(f"nothing with {who} reaches the origin", seen == 0, seen)
 
 
 def lacks(command, package):
