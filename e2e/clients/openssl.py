@@ -2,6 +2,7 @@
 
 import os
 import subprocess
+import time
 
 P256 = ["ec", "-pkeyopt", "ec_paramgen_curve:P-256"]
 USAGE = "basicConstraints=CA:FALSE\nkeyUsage=digitalSignature\nextendedKeyUsage=clientAuth\nsubjectKeyIdentifier=hash"
@@ -82,9 +83,13 @@ class Authority:
 
     def expired(self, subject="/O=Acme/CN=late"):
         """A certificate whose time is over."""
+        return self.ending(1_609_459_200, subject)
+
+    def ending(self, seconds, subject="/O=Acme/CN=late"):
+        """A certificate whose last second is this one (Unix time)."""
         client = self.issue(subject)
         self.as_ca("-in", client.pem.replace(".pem", ".csr"), "-out", client.pem, "-startdate", "20200101000000Z",
-                   "-enddate", "20210101000000Z", "-notext")
+                   "-enddate", time.strftime("%Y%m%d%H%M%SZ", time.gmtime(seconds)), "-notext")
         with open(client.chain, "w") as file:
             file.write(read(client.pem) + self.below_the_root())
         return client
