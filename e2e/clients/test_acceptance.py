@@ -548,7 +548,7 @@ def chain(browser, app):
     """The hosts whose `/authorized` a login passes, in their order, and the cookies that they set."""
     url, hosts = app.url("/hello"), []
     for _ in range(16):
-        answer = browser.send("GET", url)
+        answer = browser.send("GET", url, {"Sec-Fetch-Mode": "navigate"})
         if "CF_Authorization" in answer.cookies and "/cdn-cgi/access/authorized" in url:
             hosts.append(urllib.parse.urlsplit(url).hostname)
         if answer.status != 302:

@@ -28,8 +28,10 @@ impl Portal {
         let hand_off = self.redeem(ask).await?;
         self.silent.arrived(here, &hand_off.session, ask.now);
         let journey = Journey::unpack(hand_off.journey.clone(), snapshot)?;
-        if *here == journey.origin.host {
-            match belongs(ask, &journey) {
+        let belongs = belongs(ask, hand_off.stop.app_session.as_deref());
+        let may_have_cookie = matches!(belongs, Belongs::Yes);
+        if hand_off.then.is_empty() {
+            match belongs {
                 Belongs::Yes => {}
                 Belongs::AskAgain => return Ok(redirect(StatusCode::FOUND, &journey.url())),
                 Belongs::No { cookie_missing } => {
@@ -40,28 +42,26 @@ impl Portal {
         }
         let session = self.session(&hand_off.session).await?;
         let session = session.ok_or_else(|| invalid(Some(journey.url())))?;
-        // On the other hosts there may be no cookie yet that ties the browser down. Whoever turns up from another
-        // address is not given one there, or a link could log somebody in as another person; the host asks the team
-        // domain itself when it is visited.
-        let may_have_cookie = *here == journey.origin.host || hand_off.ip == Some(ask.visit.ip);
+        // On the way through the other hosts a browser that does not belong is given nothing and walks on: the last host
+        // says what is wrong, and one whose cookies are blocked keeps nobody from the others.
         let cookies = if may_have_cookie {
             self.cookies(ask, snapshot, &journey, &session, hand_off.life).await?
         } else {
             Vec::new()
         };
 
-        let response = if !hand_off.then.is_empty() {
-            let next = self.hand_on(ask.now, snapshot, &journey, hand_off).await?;
-            redirect(StatusCode::FOUND, &next)
-        } else {
-            let landing = self.landing(ask, &journey).await?;
-            match journey.app.spec.cookie.same_site_cookie_attribute {
-                Some(SameSite::Strict) => moving_page(snapshot, &landing),
-                None | Some(SameSite::None | SameSite::Lax) => {
-                    redirect(StatusCode::FOUND, &landing)
+        let response =
+            if let Some(next) = self.hand_on(ask.now, snapshot, &journey, hand_off).await? {
+                redirect(StatusCode::FOUND, &next)
+            } else {
+                let landing = self.landing(ask, &journey).await?;
+                match journey.app.spec.cookie.same_site_cookie_attribute {
+                    Some(SameSite::Strict) => moving_page(snapshot, &landing),
+                    None | Some(SameSite::None | SameSite::Lax) => {
+                        redirect(StatusCode::FOUND, &landing)
+                    }
                 }
-            }
-        };
+            };
         Ok(cookies.iter().fold(response, |response, cookie| with_cookie(response, cookie)))
     }
 
@@ -74,7 +74,7 @@ impl Portal {
         let kept = kept.and_then(|body| serde_json::from_value::<HandOff>(body).ok());
         let hand_off = kept.ok_or_else(|| invalid(None))?;
         let state = sha256(query.get("state").unwrap_or("").as_bytes());
-        let here = hand_off.host == ask.visit.host.host;
+        let here = hand_off.stop.host == ask.visit.host.host;
         if same(&state, &hand_off.state) && here { Ok(hand_off) } else { Err(invalid(None)) }
     }
 
@@ -121,11 +121,11 @@ enum Belongs {
     },
 }
 
-/// Compares `CF_AppSession` with what the login is bound to. A login that began at the team domain is bound to
+/// Compares `CF_AppSession` with the hash that the login is bound to on this host. A login that began at the team domain is bound to
 /// nothing: a browser then goes through the application once more, so that nobody can be logged in as somebody else
 /// by a link; a client that is no browser gets its token (access-protocol §16, 47).
-fn belongs(ask: &Ask<'_>, journey: &Journey) -> Belongs {
-    let Some(hash) = &journey.seen.app_session else {
+fn belongs(ask: &Ask<'_>, bound_to: Option<&str>) -> Belongs {
+    let Some(hash) = bound_to else {
         return if ask.is_telling_browser() { Belongs::AskAgain } else { Belongs::Yes };
     };
     let mut sent = ask.cookies(cookie::APP_SESSION).peekable();

@@ -43,7 +43,7 @@ impl Portal {
         };
         let round = count_round(ask, journey)?;
         let life = journey.app.session_seconds(Some(admission.policy));
-        let onwards = self.hand_off(ask, snapshot, journey, &session.nonce, life).await?;
+        let onwards = self.set_out(ask, snapshot, journey, &session.nonce, life).await?;
         self.record_entry(ask, journey, idp, identity, &reason, "with the session of this browser")
             .await;
         Ok(Some(with_cookie(redirect(StatusCode::FOUND, &onwards), &round)))
@@ -79,7 +79,7 @@ impl Portal {
             apps: BTreeSet::new(),
         };
         let cookie = self.begin_session(ask, snapshot, &session, journey.url()).await?;
-        let onwards = self.hand_off(ask, snapshot, journey, &session.nonce, life).await?;
+        let onwards = self.set_out(ask, snapshot, journey, &session.nonce, life).await?;
         self.record_entry(ask, journey, idp, &session.identity, &reason, "after logging in").await;
         Ok(with_cookie(redirect(StatusCode::FOUND, &onwards), &cookie))
     }

@@ -31,6 +31,7 @@ mod texts;
 mod throttle;
 mod trouble;
 mod visit;
+mod walk;
 
 pub use visit::Visit;
 

@@ -50,8 +50,9 @@ impl Portal {
             (["get-identity"], Read)             => self.get_identity(ask, at, Door::Team).await,
             (["refresh-identity"], Read)         => self.refresh(ask, at).await,
             (["certs"], Read)                    => Ok(certs(ask, at)),
+            (["walk"], Read)                     => self.walked(ask, at).await,
 
-            (["login", _] | ["callback" | "logout" | "get-identity" | "refresh-identity" | "certs"], Post | Other)
+            (["login", _] | ["callback" | "logout" | "get-identity" | "refresh-identity" | "certs" | "walk"], Post | Other)
                                                  => Err(Trouble::WrongMethod { allow: READ }),
             (["login", _, _] | ["login", _, _, "code"], Read | Other)
                                                  => Err(Trouble::WrongMethod { allow: POST }),
@@ -69,13 +70,14 @@ impl Portal {
         let access = ask.visit.path.strip_prefix("/cdn-cgi/access/").unwrap_or("");
         match (access, verb(ask.method())) {
             ("authorized", Read)   => self.authorized(ask, at).await,
+            ("walk", Read)         => self.walk_through(ask, at).await,
             ("logout", Read)       => self.logout_app(ask, at).await,
             ("get-identity", Read) => self.get_identity(ask, at, Door::App).await,
             ("handoff", Post)      => self.partition(ask, at).await,
             ("handoff.js", Read)   => Ok(handoff_script()),
             ("resubmit", Read)     => self.resubmit(ask, at).await,
 
-            ("authorized" | "logout" | "get-identity" | "handoff.js" | "resubmit", Post | Other)
+            ("authorized" | "walk" | "logout" | "get-identity" | "handoff.js" | "resubmit", Post | Other)
                                    => Err(Trouble::WrongMethod { allow: READ }),
             ("handoff", Read | Other)
                                    => Err(Trouble::WrongMethod { allow: POST }),

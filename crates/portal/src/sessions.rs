@@ -28,6 +28,24 @@ impl Portal {
         Ok(None)
     }
 
+    /// Whether the browser that asks holds the global session of this nonce.
+    pub(crate) async fn holds_session(
+        &self,
+        ask: &Ask<'_>,
+        snapshot: &Snapshot,
+        nonce: &IdentityNonce,
+    ) -> Result<bool, StoreError> {
+        let held = ask.cookies(cookie::AUTHORIZATION).any(|jwt| {
+            let token = snapshot.keys.open_org(jwt, &snapshot.organization.aud, ask.now);
+            token.is_ok_and(|token| token.identity_nonce == *nonce)
+        });
+        if !held {
+            return Ok(false);
+        }
+        let session = self.session(nonce).await?;
+        Ok(session.is_some_and(|session| ask.now < session.expires_at))
+    }
+
     /// The session of this nonce, unless it was ended; asks the store where another node made it.
     pub(crate) async fn session(
         &self,

@@ -7,6 +7,8 @@ pub enum PendingKind {
     Login,
     /// A session on its way from the team domain to an application's host.
     Handoff,
+    /// A login session on its way through an application's other hosts, which tie the browser down.
+    Walk,
     /// A one-time PIN that was sent.
     Pin,
     /// A partitioned cookie on its way from one host of an application to another.
@@ -20,6 +22,7 @@ impl PendingKind {
         match self {
             Self::Login => "login",
             Self::Handoff => "handoff",
+            Self::Walk => "walk",
             Self::Pin => "pin",
             Self::Partition => "partition",
             Self::Form => "form",

@@ -5,8 +5,7 @@ use crate::browser::{Browser, Page};
 use crate::house::{House, NOW, TEAM, spoiled};
 use http::StatusCode;
 use narthex_token::MetaToken;
-use serde_json::{Value, json};
-use url::Url;
+use serde_json::json;
 
 const BAD: &str = "Invalid login session";
 
@@ -112,26 +111,6 @@ async fn the_browser_is_the_one_that_visited_the_application() {
     ann.drop_cookie("app.example.com", "CF_AppSession");
     let page = ann.send(&house, http::Method::GET, &url, &[("cookie", &cookies)], "").await;
     assert_eq!(page.status, StatusCode::FOUND);
-}
-
-/// The walk through an application's other hosts is as good a link to lure somebody with as its end.
-#[tokio::test]
-async fn a_link_of_the_walk_logs_nobody_in_as_somebody_else() {
-    let house = House::with(|plan| {
-        plan.app("duo", &["one.example.com", "two.example.com"], json!({}));
-    })
-    .await;
-    let mut ann = Browser::new();
-    let url = ann.visit(&house, "duo", "one.example.com", "/x");
-    let walk = ann.log_in(&house, &url, "ann@example.com").await.location().to_owned();
-    assert!(walk.starts_with("https://two.example.com/"), "{walk}");
-    let mut victim = Browser::at("198.51.100.9");
-    victim.visit(&house, "duo", "one.example.com", "/");
-    let page = victim.get(&house, &walk).await;
-    assert!(page.cookies().is_empty(), "{:?}", page.cookies());
-    let onwards = page.location().to_owned();
-    assert!(is_refused(&victim.get(&house, &onwards).await));
-    assert!(victim.cookie("two.example.com", "CF_Authorization").is_none());
 }
 
 #[tokio::test]
@@ -290,122 +269,6 @@ async fn with_same_site_strict_the_page_moves_on_by_itself() {
     let refresh = "<meta http-equiv=\"refresh\" content=\"0;url=https://strict.example.com/a?b=1&#38;c=%27%22\">";
     assert!(page.body.contains(refresh), "{}", page.body);
     assert_eq!(page.cookies().len(), 1);
-}
-
-#[tokio::test]
-async fn one_login_sets_the_cookies_of_up_to_five_hosts() {
-    let five = [
-        "a.example.com",
-        "b.example.com/x",
-        "b.example.com/y",
-        "c.example.com",
-        "d.example.com",
-        "e.example.com",
-    ];
-    let six = [
-        "f1.example.com",
-        "f2.example.com",
-        "f3.example.com",
-        "f4.example.com",
-        "f5.example.com",
-        "f6.example.com",
-    ];
-    let wild = ["w.example.com", "*.w.example.com", "v.example.com"];
-    let house = House::with(|plan| {
-        plan.app("five", &five, json!({"eager_redirect_cookie_setting": true}));
-        plan.app("six", &six, json!({}));
-        plan.app("wild", &wild, json!({"same_site_cookie_attribute": "strict"}));
-        plan.app(
-            "lazy",
-            &["l1.example.com", "l2.example.com"],
-            json!({"eager_redirect_cookie_setting": false}),
-        );
-    })
-    .await;
-    for (app, start, walk) in [
-        ("five", "c.example.com", vec!["a", "b", "d", "e", "c"]),
-        ("six", "f1.example.com", vec!["f1"]),
-        ("wild", "w.example.com", vec!["v", "w"]),
-        ("wild", "x.w.example.com", vec!["w", "v", "x.w"]),
-        ("lazy", "l2.example.com", vec!["l2"]),
-    ] {
-        let mut browser = Browser::new();
-        let url = browser.visit(&house, app, start, "/x");
-        let (mut at, mut hosts) =
-            (browser.log_in(&house, &url, "ann@example.com").await, Vec::new());
-        while at.headers.contains_key("location")
-            && at.location().contains("/cdn-cgi/access/authorized")
-        {
-            let next = Url::parse(at.location()).unwrap();
-            let host = next.host_str().unwrap().to_owned();
-            let state: Value = state_of(&next);
-            assert_eq!(
-                (state["hostname"].as_str(), state["redirectURL"].as_str()),
-                (Some(&*host), Some("/x"))
-            );
-            assert_eq!(state["isSSO"], json!(host != start), "{app} {host}");
-            assert_eq!(state["authDomain"], TEAM);
-            at = browser.get(&house, next.as_str()).await;
-            let token = browser.cookie(&host, "CF_Authorization").expect("a cookie on every host");
-            assert_eq!(house.open_app_token(app, token).iat, house.now());
-            hosts.push(host.strip_suffix(".example.com").unwrap().to_owned());
-        }
-        assert_eq!(hosts, walk, "{app}");
-        let last = if app == "wild" { at.body } else { at.location().to_owned() };
-        assert!(last.contains(&format!("https://{start}/x")), "{app}: {last}");
-        house.clock.advance(3_600);
-    }
-}
-
-#[tokio::test]
-async fn a_host_that_does_not_answer_strands_nobody_twice() {
-    let house = House::with(|plan| {
-        plan.app("trio", &["a.example.com", "b.example.com", "c.example.com"], json!({}));
-    })
-    .await;
-    let host_of = |url: &str| Url::parse(url).unwrap().host_str().unwrap().to_owned();
-    // Ann is sent to B, where nobody answers, and comes back to A.
-    let mut ann = Browser::new();
-    let url = ann.visit(&house, "trio", "a.example.com", "/x");
-    let stranded = ann.log_in(&house, &url, "ann@example.com").await;
-    assert_eq!(host_of(stranded.location()), "b.example.com");
-    let mut at = ann.get(&house, &url).await;
-    let mut hosts = Vec::new();
-    while at.location().contains("/cdn-cgi/access/authorized") {
-        hosts.push(host_of(at.location()));
-        at = ann.get(&house, at.location()).await;
-    }
-    assert_eq!(
-        (hosts.as_slice(), at.location()),
-        (&["c", "a"].map(|h| format!("{h}.example.com"))[..], "https://a.example.com/x")
-    );
-    // That was her window; nobody else is spared the walk for it, and B is remembered as long as nobody is seen there.
-    house.clock.advance(120);
-    let mut bob = Browser::new();
-    let url = bob.visit(&house, "trio", "a.example.com", "/x");
-    let walked = bob.log_in(&house, &url, "bob@example.com").await;
-    assert_eq!(host_of(walked.location()), "b.example.com");
-    house.clock.advance(60);
-    let mut eve = Browser::new();
-    let url = eve.visit(&house, "trio", "a.example.com", "/x");
-    let spared = eve.log_in(&house, &url, "eve@example.com").await;
-    assert_eq!(host_of(spared.location()), "c.example.com", "two got lost");
-    // B is visited for its own sake: it is there again, and part of the next walk.
-    let direct = bob.visit(&house, "trio", "b.example.com", "/y");
-    let mut at = bob.get(&house, &direct).await;
-    while at.location().contains("/cdn-cgi/access/authorized") {
-        at = bob.get(&house, at.location()).await;
-    }
-    assert_eq!(at.location(), "https://b.example.com/y");
-    let walked = eve.get(&house, &url).await;
-    assert_eq!(host_of(walked.location()), "b.example.com");
-}
-
-fn state_of(url: &Url) -> Value {
-    use base64::Engine as _;
-    let state = url.query_pairs().find(|(name, _)| name == "state").unwrap().1.into_owned();
-    serde_json::from_slice(&base64::engine::general_purpose::URL_SAFE_NO_PAD.decode(state).unwrap())
-        .unwrap()
 }
 
 #[tokio::test]

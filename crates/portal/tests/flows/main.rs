@@ -19,3 +19,4 @@ mod partition;
 mod pin;
 mod provider;
 mod redirects;
+mod walk;

@@ -13,6 +13,7 @@ pub(super) async fn a_handle_opens_its_own_kind_until_it_expires(
     store.put_pending(kind, &key, &body, end).await?;
     for (other, key) in [
         (PendingKind::Handoff, [1; 32]),
+        (PendingKind::Walk, [1; 32]),
         (PendingKind::Pin, [1; 32]),
         (PendingKind::Partition, [1; 32]),
         (PendingKind::Form, [1; 32]),
