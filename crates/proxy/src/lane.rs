@@ -1,6 +1,7 @@
 //! Everything that one core's thread holds. Nothing of it is shared with other cores but what the settings and the
 //! world hold, so nothing on the road takes a lock.
 
+use crate::balance::Door;
 use crate::bearer::Bearers;
 use crate::budget::Budget;
 use crate::errand::Errand;
@@ -40,8 +41,15 @@ pub(crate) struct Common {
     pub(crate) leaving: watch::Receiver<bool>,
     /// The port of https as clients see it, if it is not the team domain's.
     pub(crate) https_port: Option<u16>,
-    /// How many lanes there are; limits for the whole process are shared out among them.
-    pub(crate) lanes: usize,
+    /// The way into each lane; limits for the whole process are shared out among them.
+    pub(crate) doors: Box<[Door]>,
+}
+
+impl Common {
+    /// How many lanes there are.
+    pub(crate) fn lanes(&self) -> usize {
+        self.doors.len()
+    }
 }
 
 /// One core.
@@ -63,19 +71,15 @@ pub(crate) struct Lane {
     /// Forms of strangers.
     pub(crate) forms: Allowance,
     world: RefCell<Rc<World>>,
-    index: usize,
+    /// Its place among the lanes.
+    pub(crate) index: usize,
 }
 
 impl Lane {
     pub(crate) fn new(common: Arc<Common>, index: usize, recorder: Recorder) -> Rc<Self> {
-        let share = |whole: usize| whole.div_ceil(common.lanes).max(1);
         let limits = &common.limits;
-        let slots = Slots::new(
-            share(limits.connections),
-            share(limits.connections_per_address),
-            Arc::clone(&common.meters),
-            index,
-        );
+        let share = |whole: usize| share(whole, common.lanes());
+        let slots = Arc::clone(&common.doors[index].slots);
         let snapshot = common.live.snapshot.load_full();
         Rc::new(Self {
             live: Arc::clone(&common.live),
@@ -129,6 +133,11 @@ impl Lane {
 
     /// Handshakes that may be under way at once on this core.
     pub(crate) fn most_handshakes(&self) -> usize {
-        self.common.limits.handshakes.div_ceil(self.common.lanes).max(1)
+        share(self.common.limits.handshakes, self.common.lanes())
     }
+}
+
+/// One lane's share of a limit for the whole process.
+pub(crate) fn share(whole: usize, lanes: usize) -> usize {
+    whole.div_ceil(lanes.max(1)).max(1)
 }

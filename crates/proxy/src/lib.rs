@@ -5,6 +5,7 @@
 //! handshake connection serve target site credentials permit refuse`, the origin's half `transform upstream upgrade`.
 //! Between them stands the permit, which only the decision can make and without which nothing is sent to an origin.
 
+mod balance;
 mod bearer;
 mod body;
 mod budget;

@@ -1,7 +1,8 @@
 //! Sockets: bound once for every core, so that the system shares connections out among the cores.
 
 use crate::lane::Lane;
-use crate::{connection, handshake, plain};
+use crate::slots::Slot;
+use crate::{balance, connection, handshake, plain};
 use futures_util::FutureExt;
 use socket2::{Domain, Protocol, Socket, Type};
 use std::io;
@@ -109,13 +110,23 @@ fn welcome(lane: &Rc<Lane>, tcp: TcpStream, from: SocketAddr, scheme: Scheme) {
     let meters = lane.meters();
     meters.connections_accepted.add();
     let address = from.ip().to_canonical();
-    let Some(slot) = lane.slots.take(address, lane.common.trusted.hold(address)) else {
+    let trusted = lane.common.trusted.hold(address);
+    let Some((server, slot)) = balance::place(lane, address, trusted) else {
         meters.connections_refused.add();
         return;
     };
     if tcp.set_nodelay(true).is_err() {
         return; // gone already
     }
+    if server == lane.index {
+        serve(lane, tcp, from, scheme, slot);
+    } else {
+        balance::hand_over(lane, server, tcp, from, scheme, slot);
+    }
+}
+
+/// Serves a connection on this lane, to its end.
+pub(crate) fn serve(lane: &Rc<Lane>, tcp: TcpStream, from: SocketAddr, scheme: Scheme, slot: Slot) {
     let lane = Rc::clone(lane);
     match scheme {
         Scheme::Http => drop(tokio::task::spawn_local(plain::serve_plain(lane, tcp, from, slot))),

@@ -1,5 +1,6 @@
 //! Starting and stopping: one thread with a runtime of its own for each core.
 
+use crate::balance::{self, Handed};
 use crate::errand::Errand;
 use crate::first_uses::FirstUses;
 use crate::lane::{Common, Lane};
@@ -69,6 +70,7 @@ pub fn start(
     let (mut https, mut http) = (bind(&settings.https)?, bind(&settings.http)?);
     let (leaving, leaves) = watch::channel(false);
     let certificates = Arc::new(ArcSwap::from_pointee(Certificates::new(settings.certificates)));
+    let (doors, handed) = balance::doors(lanes, &settings.limits, &meters);
     let common = Arc::new(Common {
         live,
         clock,
@@ -81,11 +83,11 @@ pub fn start(
         first_uses: FirstUses::default(),
         leaving: leaves,
         https_port: settings.public_https_port,
-        lanes,
+        doors,
     });
     let mut cores = Vec::new();
-    for index in 0..lanes {
-        let sockets = Sockets { https: take(&mut https), http: take(&mut http) };
+    for (index, handed) in handed.into_iter().enumerate() {
+        let sockets = Sockets { https: take(&mut https), http: take(&mut http), handed };
         cores.push(spawn(index, Arc::clone(&common), records.clone(), sockets)?);
     }
     let addresses = |bound: &[Bound]| bound.iter().map(|bound| bound.address).collect();
@@ -114,6 +116,8 @@ impl Folder {
 struct Sockets {
     https: Vec<TcpListener>,
     http: Vec<TcpListener>,
+    /// Connections that other cores accepted for this one.
+    handed: mpsc::UnboundedReceiver<Handed>,
 }
 
 fn take(bound: &mut [Bound]) -> Vec<TcpListener> {
@@ -163,6 +167,7 @@ fn spawn(
 fn begin(lane: Rc<Lane>, sockets: Sockets) -> io::Result<(Rc<Lane>, Vec<JoinHandle<()>>)> {
     let https = sockets.https.into_iter().map(|socket| (socket, Scheme::Https));
     let http = sockets.http.into_iter().map(|socket| (socket, Scheme::Http));
+    tokio::task::spawn_local(balance::take_in(Rc::clone(&lane), sockets.handed));
     let mut accepting = Vec::new();
     for (socket, scheme) in https.chain(http) {
         let listener = tokio::net::TcpListener::from_std(socket)?;

@@ -7,8 +7,8 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use tokio::sync::Notify;
 
-/// The places of one core. They are taken and given back on that core; what makes this type `Sync` is that a place
-/// travels with its socket, and upgraded sockets are typed to travel anywhere.
+/// The places of one core. The core that accepts a connection takes the place, also on another core's behalf that is to
+/// serve it; it is given back where the connection ends. Two cores that take at once may exceed a bound by one.
 pub(crate) struct Slots {
     most: usize,
     most_per_address: usize,
@@ -56,6 +56,11 @@ impl Slots {
         self.open.fetch_add(1, Ordering::Relaxed);
         self.meters().connections_open.add();
         Some(Slot { slots: Arc::clone(self), address })
+    }
+
+    /// How many places are taken.
+    pub(crate) fn open(&self) -> usize {
+        self.open.load(Ordering::Relaxed)
     }
 
     /// Returns once every place has been given back.

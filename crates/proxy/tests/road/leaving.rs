@@ -77,3 +77,23 @@ async fn several_cores_share_one_port() {
     let counts = town.running.folder().collect().await;
     assert_eq!(counts.iter().map(|count| count.requests).sum::<u64>(), 12);
 }
+
+#[tokio::test]
+async fn connections_are_shared_out_evenly_among_the_cores() {
+    // There is room for four on each core. The system's choice alone fills one of them before all are full.
+    let limits = narthex_proxy::Limits { connections: 16, ..Default::default() };
+    let settings = narthex_proxy::Settings { cores: 4, limits, ..Default::default() };
+    let plan = Plan { settings, ..Plan::default() };
+    let town = Town::build(plan.app(HOST, &[policy("bypass", everyone())], json!({}))).await;
+    let mut wires = Vec::new();
+    for _ in 0..16 {
+        let mut wire = town.wire(HOST).await;
+        assert_eq!(wire.ask(get("/")).await.status, 200);
+        wires.push(wire);
+    }
+    assert_eq!(town.read_meters().connections_open, 16);
+    let config = crate::wire::client_config(&town.ca_pem, &[]);
+    assert!(crate::wire::connect(config, town.port(), HOST).await.is_err(), "one too many");
+    drop(wires);
+    town.running.drain(Duration::from_secs(20)).await;
+}
