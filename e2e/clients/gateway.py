@@ -67,8 +67,8 @@ class App:
     def request(self, method="GET", rest="/", headers=None, body=b""):
         return self.gateway.request(method, self.url(rest), headers, body)
 
-    def open(self, alpn="http/1.1"):
-        return wire.Wire(self.gateway, self.host, alpn)
+    def open(self, alpn="http/1.1", client=None):
+        return wire.Wire(self.gateway, self.host, alpn, client)
 
 
 class Gateway:

@@ -19,6 +19,24 @@ def frame(kind, flags=0, stream=0, payload=b""):
     return struct.pack(">I", len(payload))[1:] + struct.pack(">BBI", kind, flags, stream) + payload
 
 
+def hpack(app, *fields, path="/"):
+    """A head as literals that are not indexed."""
+    head = [(":method", "GET"), (":scheme", "https"), (":authority", app.authority), (":path", path), *fields]
+    return b"".join(b"\0" + text(name) + text(value) for name, value in head)
+
+
+def text(value):
+    """A string of HPACK, not Huffman-coded (RFC 7541 §5.2)."""
+    value = value.encode("latin-1")
+    if len(value) < 127:
+        return bytes([len(value)]) + value
+    rest, out = len(value) - 127, [127]
+    while rest >= 128:
+        out.append(rest % 128 + 128)
+        rest //= 128
+    return bytes([*out, rest]) + value
+
+
 class Ended:
     """How an attack went: what the gateway said until it closed, or until patience was over."""
 
@@ -29,8 +47,8 @@ class Ended:
 class Frames:
     """A connection on which a test writes frames; after the client's preface and an empty SETTINGS."""
 
-    def __init__(self, app):
-        self.wire = app.open("h2")
+    def __init__(self, app, certificate=None):
+        self.wire = app.open("h2", certificate)
         assert self.wire.sock.selected_alpn_protocol() == "h2"
         self.send(PREFACE + frame(SETTINGS))
 

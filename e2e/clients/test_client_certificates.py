@@ -11,6 +11,8 @@ import time
 
 import pytest
 from gateway import Gateway, free_port, policy
+from hpack import Decoder
+from http2 import END_HEADERS, END_STREAM, HEADERS, NO_ERROR, Frames, frame, hpack
 from openssl import USAGE, Authority, openssl, read
 from test_websocket import closed_with, dial
 from wire import PATIENCE, Wire
@@ -236,12 +238,37 @@ def test_what_the_gateway_issued_is_revoked_at_once_on_an_open_connection(gatewa
         assert [asked(it, app).status for it in [one, two, one, two]] == [200] * 4
         origin.take()
         gateway.api("DELETE", f"{place}/client_certificates/{robot.id}")
-        assert refused_as_revoked(one, app)
+        assert refused_as_revoked(one, app) and one.is_closed()
         assert origin.take() == []
         assert asked(two, app).status == 200, "another one is untouched"
         gateway.api("PATCH", f"{place}/client_certificates/{robot.id}", {"reactivate": True})
-        assert asked(one, app).status == 200
+        with Wire(gateway, app.host, client=robot) as again:
+            assert asked(again, app).status == 200
     gateway.api("PUT", path, {"hostnames": before})
+
+
+def test_a_connection_ends_when_another_certificate_must_be_shown(gateway, place):
+    app = gateway.protect(policy("non_identity", CERTIFICATE))
+    ours, other = Authority(place / "before", "Our CA"), Authority(place / "after", "Other CA")
+    old, new = associate(gateway, ours, app.host), associate(gateway, other)
+    try:
+        with Frames(app, ours.issue()) as http2, Wire(gateway, app.host, client=ours.issue()) as http1:
+            statuses, decoder = [asked(http1, app).status], Decoder()
+            for stream in [1, 3]:
+                http2.send(frame(HEADERS, END_STREAM | END_HEADERS, stream, hpack(app)))
+                found = http2.until(lambda found: found.answers)
+                statuses.append(int(dict(decoder.decode(found.answers[stream]))[":status"]))
+                if stream == 1:
+                    gateway.access("PUT", f"/certificates/{old}", {"associated_hostnames": []})
+                    gateway.access("PUT", f"/certificates/{new}", {"associated_hostnames": [app.host]})
+            assert statuses == [200, 200, 403]
+            assert http2.until(lambda found: found.goaway is not None).goaway == NO_ERROR
+            answer = asked(http1, app)
+            assert (answer.status, answer["connection"]) == (403, "close") and http1.is_closed()
+        assert curl(app, client=other.issue())[0] == 200
+    finally:
+        for authority in [old, new]:
+            forget(gateway, authority)
 
 
 @pytest.fixture

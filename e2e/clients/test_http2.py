@@ -6,7 +6,7 @@ from gateway import policy
 from hpack import Decoder
 from http2 import (
     CONTINUATION, DATA, END_HEADERS, END_STREAM, ENHANCE_YOUR_CALM, HEADERS, PING, RST_STREAM, SETTINGS, WINDOW_UPDATE,
-    Client, Frames, frame)
+    Client, Frames, frame, hpack, text)
 
 # Bytes that the gateway may grow by under an attack. A debug build is larger in everything.
 GROWTH = 48 << 20
@@ -31,24 +31,6 @@ def unharmed(gateway, open_app):
         yield
         assert honest.ask(honest.head(path="/honest")).status == 200
     assert gateway.memory() - before < GROWTH
-
-
-def hpack(app, *fields, path="/"):
-    """A head as literals that are not indexed."""
-    head = [(":method", "GET"), (":scheme", "https"), (":authority", app.authority), (":path", path), *fields]
-    return b"".join(b"\0" + text(name) + text(value) for name, value in head)
-
-
-def text(value):
-    """A string of HPACK, not Huffman-coded (RFC 7541 §5.2)."""
-    value = value.encode("latin-1")
-    if len(value) < 127:
-        return bytes([len(value)]) + value
-    rest, out = len(value) - 127, [127]
-    while rest >= 128:
-        out.append(rest % 128 + 128)
-        rest //= 128
-    return bytes([*out, rest]) + value
 
 
 def gave_up(found):

@@ -43,6 +43,28 @@ pub enum Reason {
 }
 
 impl Reason {
+    /// Whether the certificate may be trusted later as it is: its time comes, a list or an answer about it arrives.
+    #[must_use]
+    pub fn passes_by_itself(self) -> bool {
+        match self {
+            Self::NotYetValid | Self::NoList | Self::ListTooOld | Self::NoOcspAnswer => true,
+            Self::SelfSigned
+            | Self::UnverifiedLeaf
+            | Self::UnknownIssuer
+            | Self::Expired
+            | Self::Revoked
+            | Self::Purpose
+            | Self::WeakSignature
+            | Self::WeakKey
+            | Self::BadSignature
+            | Self::InvalidCa
+            | Self::PathTooLong
+            | Self::NameConstraint
+            | Self::CriticalExtension
+            | Self::Malformed => false,
+        }
+    }
+
     /// Every reason.
     pub const ALL: [Self; 18] = [
         Self::SelfSigned,

@@ -145,6 +145,7 @@ pub struct Trust {
     intermediates: Vec<Arc<Certificate>>,
     hints: Vec<Name>,
     digest: TrustDigest,
+    authorities: TrustDigest,
 }
 
 impl Trust {
@@ -183,8 +184,8 @@ impl Trust {
                 }
             }
         }
-        let digest = digest(&members);
-        Ok(Self { members, anchors, origins, intermediates, hints, digest })
+        let (digest, authorities) = (digest(&members), authorities(&members));
+        Ok(Self { members, anchors, origins, intermediates, hints, digest, authorities })
     }
 
     /// The names of its CAs, for the hint in the `CertificateRequest` (RFC 8446 §4.2.4).
@@ -197,6 +198,13 @@ impl Trust {
     #[must_use]
     pub fn digest(&self) -> TrustDigest {
         self.digest
+    }
+
+    /// Tells whose certificates count from others, whatever is revoked: it changes when a client may have to show another
+    /// certificate than it was asked for.
+    #[must_use]
+    pub fn authorities_digest(&self) -> TrustDigest {
+        self.authorities
     }
 
     /// What it was compiled from.
@@ -342,6 +350,13 @@ impl std::fmt::Debug for Trust {
             .field("digest", &self.digest)
             .finish_non_exhaustive()
     }
+}
+
+fn authorities(members: &[Member]) -> TrustDigest {
+    let certificates = members.iter().flat_map(|member| member.authority.certificates());
+    let mut each: Vec<_> = certificates.map(|certificate| certificate.sha256()).collect();
+    each.sort_unstable();
+    TrustDigest(sha256(&each.concat()))
 }
 
 fn digest(members: &[Member]) -> TrustDigest {

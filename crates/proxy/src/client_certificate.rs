@@ -4,13 +4,15 @@
 //! judged by us: for the host of each request, under the trust in force. The verdict is kept with what it was judged
 //! under; while that has not changed and no time in it has passed, asking again is a comparison.
 
-use narthex_cert::{Certificate, Facts, OcspAnswer, OcspQuestion, PresentedChain, Reason, Verdict};
+use narthex_cert::{
+    Certificate, Facts, OcspAnswer, OcspQuestion, PresentedChain, Reason, TrustDigest, Verdict,
+};
 use narthex_model::{CertificateHolder, Hostname, UnixSeconds};
 use narthex_policy::CertificateFact;
 use narthex_snapshot::{CertificateRule, OcspAnswers, OcspAsk};
 use narthex_token::CertificateThumbprint;
 use rustls::pki_types::CertificateDer;
-use std::cell::{OnceCell, RefCell};
+use std::cell::{Cell, OnceCell, RefCell};
 use std::rc::Rc;
 use std::sync::Arc;
 use tracing::debug;
@@ -20,9 +22,11 @@ const LONGEST_LOGGED: usize = 256;
 
 /// What one connection's client showed of itself.
 pub(crate) struct ClientCertificate {
-    /// Whether the handshake, or the one that it resumes, asked for a certificate.
-    asked: bool,
+    /// The authorities by which the handshake, or the one that it resumes, asked for a certificate.
+    asked: Option<TrustDigest>,
     shown: Rc<Shown>,
+    /// Whether it was trusted at an earlier request of this connection.
+    trusted: Cell<bool>,
     judged: RefCell<Option<Rc<Judged>>>,
     /// The hosts whose origin has been told of the certificate on this connection.
     told: RefCell<Vec<Hostname>>,
@@ -62,9 +66,9 @@ pub(crate) enum Standing {
 }
 
 impl ClientCertificate {
-    /// What a handshake showed. `asked`: a certificate was asked for.
-    pub(crate) fn of(asked: bool, chain: Option<&[CertificateDer<'_>]>) -> Rc<Self> {
-        let shown = match chain.filter(|chain| asked && !chain.is_empty()) {
+    /// What a handshake showed. `asked`: the authorities by one of which a certificate was asked for, if it was.
+    pub(crate) fn of(asked: Option<TrustDigest>, chain: Option<&[CertificateDer<'_>]>) -> Rc<Self> {
+        let shown = match chain.filter(|chain| asked.is_some() && !chain.is_empty()) {
             None => Shown::Nothing,
             Some(chain) => PresentedChain::parse(chain).map_or_else(
                 |fault| {
@@ -74,8 +78,8 @@ impl ClientCertificate {
                 Shown::Chain,
             ),
         };
-        let (judged, told) = Default::default();
-        Rc::new(Self { asked, shown: Rc::new(shown), judged, told })
+        let (judged, told, trusted) = Default::default();
+        Rc::new(Self { asked, shown: Rc::new(shown), trusted, judged, told })
     }
 
     /// The certificate as it stands now for requests to `host`, whose rule is `rule`. None where none is asked for: there a
@@ -112,10 +116,25 @@ impl ClientCertificate {
         Some(judged)
     }
 
-    /// Whether a certificate is asked for now where this connection's handshake did not ask: it can only ever show none,
-    /// so it had better end.
-    pub(crate) fn is_outdated(&self, rule: Option<&Arc<CertificateRule>>) -> bool {
-        rule.is_some() && !self.asked
+    /// Whether this connection, on which the certificate is judged like this, had better end: a certificate that is trusted
+    /// may come with the next handshake. A handshake asked for none or by other authorities than count now, or what it
+    /// brought was trusted and is so no longer. To be asked at each request.
+    pub(crate) fn is_outdated(&self, judged: &Judged) -> bool {
+        match judged.standing() {
+            Standing::Trusted => {
+                self.trusted.set(true);
+                false
+            }
+            Standing::Failed(reason) if reason.passes_by_itself() => false,
+            Standing::Missing | Standing::Failed(_) => {
+                self.trusted.get() || self.was_asked_otherwise(judged)
+            }
+        }
+    }
+
+    /// Whether the next handshake asks by other authorities, so that a client may choose another certificate.
+    pub(crate) fn was_asked_otherwise(&self, judged: &Judged) -> bool {
+        self.asked != Some(judged.rule.trust.authorities_digest())
     }
 
     /// Whether this is the first request of the connection that is passed on to `host` (access-protocol §7.6). Asking makes

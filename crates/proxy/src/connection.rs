@@ -19,7 +19,7 @@ use hyper::server::conn::{http1, http2};
 use hyper::service::service_fn;
 use hyper_util::rt::TokioIo;
 use std::convert::Infallible;
-use std::future::Future;
+use std::future::{Future, poll_fn};
 use std::pin::{Pin, pin};
 use std::rc::Rc;
 use std::task::{Context, Poll};
@@ -204,6 +204,10 @@ impl Watch {
     /// Drives a connection until it ends, or there is a reason not to.
     async fn over<C: Future>(&mut self, mut connection: Pin<&mut C>, end: fn(Pin<&mut C>)) -> Why {
         let mut leaving = self.leaving.clone();
+        let peer = Rc::clone(&self.peer);
+        // Set while the connection is driven: to look after that is enough, and nobody has to be woken.
+        let outdated =
+            || poll_fn(|_| if peer.outdated.get() { Poll::Ready(()) } else { Poll::Pending });
         loop {
             tokio::select! {
                 biased; // leaving first: an answer that begins now says that it is the last
@@ -212,6 +216,10 @@ impl Watch {
                     end(connection.as_mut());
                 }
                 _ = &mut connection => return Why::Done,
+                () = outdated(), if !self.ending => {
+                    self.ending = true;
+                    end(connection.as_mut());
+                }
                 _ = self.ticks.tick() => match self.look() {
                     Look::Fine => {}
                     Look::Close => return Why::Close,
@@ -238,9 +246,6 @@ impl Watch {
         if self.stalled_for >= limits.write_stall {
             self.lane.meters().write_stalls.add();
             return Look::Close;
-        }
-        if peer.outdated.get() && !self.ending {
-            return Look::End;
         }
         if let Some(streams) = &self.streams {
             let looks = limits.write_stall.as_nanos().div_ceil(self.tick.as_nanos().max(1));

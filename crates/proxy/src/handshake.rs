@@ -113,7 +113,7 @@ async fn negotiate(
     let stream = start.into_stream(Arc::clone(&tls.config)).await?;
     let (_, session) = stream.get_ref();
     let http2 = session.alpn_protocol() == Some(b"h2");
-    let certificate = ClientCertificate::of(tls.asks.is_some(), session.peer_certificates());
+    let certificate = ClientCertificate::of(tls.authorities, session.peer_certificates());
     if let (Some(sni), true) = (&sni, tls.asks.is_some()) {
         await_responder(lane, &certificate, sni).await;
     }

@@ -36,7 +36,7 @@ pub(crate) struct Peer {
     pub(crate) under_way: Cell<usize>,
     /// Requests so far.
     pub(crate) requests: Cell<u64>,
-    /// Whether the connection should end soon: a new one would be asked for a client certificate.
+    /// Whether the connection should end with what is under way: a new one may show a client certificate that counts.
     pub(crate) outdated: Cell<bool>,
     /// What moves over the connection.
     pub(crate) pulse: Arc<Pulse>,

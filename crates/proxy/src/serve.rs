@@ -61,6 +61,9 @@ pub(crate) async fn serve(
     if let Ok(value) = HeaderValue::from_str(ray.as_str()) {
         response.headers_mut().insert(RAY, value);
     }
+    if http1 && peer.outdated.get() && response.status() != StatusCode::SWITCHING_PROTOCOLS {
+        response = closing(response);
+    }
     if wants.no_body { head_only(response) } else { response }
 }
 
@@ -224,14 +227,14 @@ impl<'a> Scene<'a> {
         }
     }
 
-    /// The client certificate as it stands for this request; `None` where none is asked for. A connection that cannot show
-    /// one, because its handshake did not ask, is let go soon.
+    /// The client certificate as it stands for this request; `None` where none is asked for. A connection that shows none
+    /// that counts, where another might, is let go.
     fn certificate(&self, target: &Target) -> Option<Witness> {
-        let rule = self.world.snapshot.certificate_rule(target.host());
-        if self.peer.certificate.is_outdated(rule) {
+        let witness = Witness::of(self.peer, target.host(), self.lane, self.world, self.now)?;
+        if self.peer.certificate.is_outdated(witness.judged()) {
             self.peer.outdated.set(true);
         }
-        Witness::of(self.peer, target.host(), self.lane, self.world, self.now)
+        Some(witness)
     }
 
     /// The decision about a request to an application; `None` when the gateway answers a preflight itself.
@@ -411,6 +414,10 @@ impl<'a> Scene<'a> {
         report: &Report<'a>,
     ) -> Response<ProxyBody> {
         let certificate = seen.target.and_then(|target| self.certificate(target));
+        let otherwise = |it: &Witness| self.peer.certificate.was_asked_otherwise(it.judged());
+        if certificate.as_ref().is_some_and(otherwise) {
+            self.peer.outdated.set(true);
+        }
         let told = self.told(seen, certificate.map(|witness| Rc::clone(witness.judged())));
         let response = refusal.answer(&told);
         report.refused(refusal, &told, response.status());
@@ -418,11 +425,7 @@ impl<'a> Scene<'a> {
             refusal,
             Refusal::Malformed(_) | Refusal::Upstream(UpstreamError::RequestBody(_))
         );
-        if (unclear || self.peer.outdated.get()) && self.http1 {
-            closing(response)
-        } else {
-            response
-        }
+        if unclear && self.http1 { closing(response) } else { response }
     }
 }
 
@@ -439,8 +442,8 @@ fn preflight_answer(app: &App, head: &Parts) -> Response<ProxyBody> {
     }
 }
 
-/// The last answer on its connection: what follows a request with two meanings may not be one (checklist H), and one
-/// whose handshake asked for no client certificate cannot get any further where one is needed now.
+/// The last answer on its connection: what follows a request with two meanings may not be one (checklist H), and a
+/// client that has to show another certificate can do so with its next handshake only.
 fn closing(mut response: Response<ProxyBody>) -> Response<ProxyBody> {
     response.headers_mut().insert(CONNECTION, HeaderValue::from_static("close"));
     response

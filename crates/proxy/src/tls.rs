@@ -127,6 +127,8 @@ pub(crate) struct NameTls {
     pub(crate) rule: TlsRule,
     /// The trust under which a client certificate is asked for; `None` when none is.
     pub(crate) asks: Option<TrustDigest>,
+    /// The authorities of that trust.
+    pub(crate) authorities: Option<TrustDigest>,
     key: Arc<CertifiedKey>,
     /// From this instant on it is made again; only the local CA's certificates are renewed here.
     renew_at: Option<UnixSeconds>,
@@ -199,7 +201,8 @@ impl Certificates {
             },
         };
         let config = Arc::new(config_showing(Arc::clone(&key), trust));
-        let tls = Arc::new(NameTls { config, rule, asks, key, renew_at });
+        let authorities = trust.map(Trust::authorities_digest);
+        let tls = Arc::new(NameTls { config, rule, asks, authorities, key, renew_at });
         if made.len() >= MOST_NAMES {
             made.clear();
         }

@@ -3,7 +3,7 @@
 use crate::clients::{Ca, Client, FIRST, SECOND, config_with, get, wire};
 use crate::town::{NOW, Plan, Town, everyone, policy};
 use crate::wire::{Wire, connect};
-use narthex_model::UnixSeconds;
+use narthex_model::{Configuration, UnixSeconds};
 use narthex_proxy::{CertificateSource, ServerCertificate};
 use rcgen::{ExtendedKeyUsagePurpose, date_time_ymd};
 use serde_json::json;
@@ -163,8 +163,10 @@ async fn t09_a_verdict_changes_on_open_connections() {
     assert_eq!(open.ask(get(HOST)).await.status, 200);
     town.publish(|configuration| ours.revoke(configuration, &hosts, &client));
     let answer = open.ask(get(HOST)).await;
-    assert_eq!(answer.status, 403);
+    assert_eq!((answer.status, answer.field("connection")), (403, "close"));
     assert!(answer.text().contains("has been revoked"), "{}", answer.text());
+    let mut open = wire(&town, HOST, Some(&client)).await;
+    assert_eq!(open.ask(get(HOST)).await.status, 403);
     town.publish(|configuration| ours.put(configuration, &hosts, json!({})));
     assert_eq!(open.ask(get(HOST)).await.status, 200, "reactivated");
     town.publish(|configuration| ours.remove(configuration));
@@ -205,6 +207,102 @@ async fn a_connection_that_was_not_asked_shows_none_and_ends() {
     assert_eq!((answer.status, answer.field("connection")), (403, "close"));
     assert!(early.is_closed().await);
     assert_eq!(wire(&town, OPEN, Some(&client)).await.ask(get(OPEN)).await.status, 200);
+}
+
+/// What happens to a connection over which a certificate was trusted, or none was shown.
+#[tokio::test]
+async fn a_connection_ends_when_the_next_handshake_may_show_what_counts() {
+    type Edit = fn(&mut Configuration, &Ca, &Ca, &Client);
+    let swap: Edit = |configuration, ours, theirs, _| {
+        ours.put(configuration, &[STAFF], json!({}));
+        theirs.put(configuration, &[OTHER, HOST], json!({}));
+    };
+    let join: Edit = |configuration, _, theirs, _| {
+        theirs.put(configuration, &[OTHER, HOST], json!({}));
+    };
+    let revoke: Edit = |configuration, ours, _, client| {
+        ours.revoke(configuration, &[HOST, STAFF], client);
+    };
+    let revoke_another: Edit = |configuration, ours, _, client| {
+        let another = Client { serial: "0BAD".to_owned(), ..client.clone() };
+        ours.revoke(configuration, &[HOST, STAFF], &another);
+    };
+    let ask_for_theirs: Edit = |configuration, _, theirs, _| {
+        theirs.put(configuration, &[OTHER, HOST], json!({}));
+        for policy in configuration.policies.values_mut() {
+            let mut rules = serde_json::to_value(&**policy).unwrap();
+            if rules["include"] == json!([{"certificate": {}}]) {
+                rules["include"] = json!([{"certificate": {"certificate_id": SECOND}}]);
+                *policy = Arc::new(serde_json::from_value(rules).unwrap());
+            }
+        }
+    };
+    for alpn in [&b"http/1.1"[..], b"h2"] {
+        for (case, shows, edit, before, after, ends) in [
+            ("swapped", true, swap, 200, 403, true),
+            ("revoked", true, revoke, 200, 403, true),
+            ("another is revoked", true, revoke_another, 200, 200, false),
+            ("another authority joins", true, join, 200, 200, false),
+            ("only that one is let in", true, ask_for_theirs, 200, 403, true),
+            ("swapped, nothing shown", false, swap, 403, 403, true),
+            ("another joins, nothing shown", false, join, 403, 403, true),
+            ("something is revoked, nothing shown", false, revoke, 403, 403, false),
+        ] {
+            let (ours, theirs) = authorities();
+            let mut town = town(&ours, &theirs).await;
+            let client = ours.client("robot");
+            let config = config_with(&town, &[alpn], Some(&client).filter(|_| shows));
+            let stream = connect(config, town.port(), HOST).await.unwrap();
+            let case = format!("{case}, {}", String::from_utf8_lossy(alpn));
+            if alpn == b"h2" {
+                let (sender, mut connection) = h2::client::handshake(stream).await.unwrap();
+                let mut pings = connection.ping_pong().unwrap();
+                let running = tokio::spawn(connection);
+                let ask = async || {
+                    let request = http::Request::get(format!("https://{HOST}/")).body(()).unwrap();
+                    let mut sender = sender.clone().ready().await.unwrap();
+                    let (answer, _) = sender.send_request(request, true).unwrap();
+                    answer.await.unwrap().status().as_u16()
+                };
+                assert_eq!(ask().await, before, "{case}");
+                town.publish(|configuration| edit(configuration, &ours, &theirs, &client));
+                assert_eq!(ask().await, after, "{case}");
+                if ends {
+                    drop(running.await.unwrap()); // it has ended, perhaps before the client had said goodbye
+                } else {
+                    pings.ping(h2::Ping::opaque()).await.unwrap(); // a GOAWAY would have come before it
+                    assert_eq!(ask().await, after, "{case}");
+                    running.abort();
+                }
+            } else {
+                let mut wire = Wire::new(stream);
+                assert_eq!(wire.ask(get(HOST)).await.status, before, "{case}");
+                town.publish(|configuration| edit(configuration, &ours, &theirs, &client));
+                let answer = wire.ask(get(HOST)).await;
+                let closes = answer.fields("connection").contains(&"close");
+                assert_eq!((answer.status, closes), (after, ends), "{case}");
+                if ends {
+                    assert!(wire.is_closed().await, "{case}");
+                } else {
+                    assert_eq!(wire.ask(get(HOST)).await.status, after, "{case}");
+                }
+            }
+            if ends && edit as usize != revoke as usize {
+                let theirs = theirs.client("robot");
+                let mut next = wire(&town, HOST, Some(&theirs)).await;
+                assert_eq!(next.ask(get(HOST)).await.status, 200, "{case}: another one");
+            }
+            let mut next = wire(&town, HOST, Some(&client).filter(|_| shows)).await;
+            for _ in 0..2 {
+                let answer = next.ask(get(HOST)).await; // a new one that shows the same lives on
+                assert_eq!(
+                    (answer.status, answer.fields("connection").len()),
+                    (after, 0),
+                    "{case}"
+                );
+            }
+        }
+    }
 }
 
 #[tokio::test]

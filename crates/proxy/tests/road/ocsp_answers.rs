@@ -144,6 +144,7 @@ async fn an_older_answer_does_not_take_back_a_newer_one() {
     assert_eq!(status(&mut open).await, 200);
     scene.say(&ask, OcspStatus::Revoked, 0, HOUR);
     assert_eq!(status(&mut open).await, 403);
+    let mut open = wire(&scene.town, HOST, Some(&scene.client)).await;
     scene.say(&ask, OcspStatus::Good, -HOUR, HOUR);
     assert_eq!(status(&mut open).await, 403, "sent again by somebody who kept it");
 }
