@@ -1,6 +1,5 @@
 //! Sending a client to log in: the redirect to the team domain, byte for byte as access-protocol §3.2 shows it.
 
-use crate::body::ProxyBody;
 use crate::client_certificate::{Judged, Standing};
 use crate::lane::Lane;
 use crate::site::RESOURCE_METADATA;
@@ -16,6 +15,7 @@ use http::{HeaderValue, Response, StatusCode};
 use narthex_model::{Authority, ServiceToken, UnixSeconds};
 use narthex_snapshot::App;
 use narthex_token::{AppSession, MetaToken, set_cookie};
+use narthex_upstream::ProxyBody;
 use std::sync::Arc;
 use url::form_urlencoded::byte_serialize;
 

@@ -7,10 +7,11 @@
 use narthex_cert::{
     Certificate, Facts, OcspAnswer, OcspQuestion, PresentedChain, Reason, TrustDigest, Verdict,
 };
-use narthex_model::{CertificateHolder, Hostname, UnixSeconds};
+use narthex_model::{CertificateHolder, Hostname, HostnameSetting, UnixSeconds};
 use narthex_policy::CertificateFact;
 use narthex_snapshot::{CertificateRule, OcspAnswers, OcspAsk};
 use narthex_token::CertificateThumbprint;
+use narthex_upstream::JudgedCertificate;
 use rustls::pki_types::CertificateDer;
 use std::cell::{Cell, OnceCell, RefCell};
 use std::rc::Rc;
@@ -149,6 +150,28 @@ impl ClientCertificate {
     }
 }
 
+impl JudgedCertificate for Judged {
+    fn facts(&self) -> &Facts {
+        // Made when they are first asked for.
+        self.facts.get_or_init(|| match (&*self.shown, &self.verdict) {
+            (Shown::Nothing, _) => Facts::none(),
+            (Shown::Chain(chain), Some(verdict)) => Facts::of(chain, verdict),
+            (Shown::Unreadable | Shown::Chain(_), _) => Facts::unreadable(),
+        })
+    }
+
+    fn chain(&self) -> Option<&PresentedChain> {
+        match &*self.shown {
+            Shown::Chain(chain) => Some(chain),
+            Shown::Nothing | Shown::Unreadable => None,
+        }
+    }
+
+    fn setting(&self) -> Option<&HostnameSetting> {
+        self.rule.setting.as_deref()
+    }
+}
+
 impl Judged {
     fn new(
         host: Hostname,
@@ -232,23 +255,6 @@ impl Judged {
                 Err(reason) => Standing::Failed(*reason),
             },
             (Shown::Unreadable | Shown::Chain(_), _) => Standing::Failed(Reason::Malformed),
-        }
-    }
-
-    /// The fields of `tlsClientAuth` (access-protocol §7.8), made when they are first asked for.
-    pub(crate) fn facts(&self) -> &Facts {
-        self.facts.get_or_init(|| match (&*self.shown, &self.verdict) {
-            (Shown::Nothing, _) => Facts::none(),
-            (Shown::Chain(chain), Some(verdict)) => Facts::of(chain, verdict),
-            (Shown::Unreadable | Shown::Chain(_), _) => Facts::unreadable(),
-        })
-    }
-
-    /// The chain, if one was presented and could be read.
-    pub(crate) fn chain(&self) -> Option<&PresentedChain> {
-        match &*self.shown {
-            Shown::Chain(chain) => Some(chain),
-            Shown::Nothing | Shown::Unreadable => None,
         }
     }
 

@@ -4,7 +4,6 @@
 //! without anything under way is taken apart after the first tick and only its TLS stream kept: that halves what an
 //! idle connection holds (road, "Park idle connections").
 
-use crate::body::{BodyError, ProxyBody};
 use crate::handshake::Shaken;
 use crate::lane::Lane;
 use crate::peer::{Busy, Peer};
@@ -18,6 +17,7 @@ use hyper::body::Incoming;
 use hyper::server::conn::{http1, http2};
 use hyper::service::service_fn;
 use hyper_util::rt::TokioIo;
+use narthex_upstream::{BodyError, ProxyBody};
 use std::convert::Infallible;
 use std::future::{Future, poll_fn};
 use std::pin::{Pin, pin};

@@ -1,6 +1,5 @@
 //! What anybody may learn of an application: enough to find the way to log in (access-protocol §2.5, §13.2).
 
-use crate::body::ProxyBody;
 use crate::challenge::without_default_port;
 use crate::lane::Lane;
 use crate::site::RESOURCE_METADATA;
@@ -11,6 +10,7 @@ use http::{HeaderMap, HeaderName, HeaderValue, Method, Response};
 use narthex_model::UnixSeconds;
 use narthex_snapshot::App;
 use narthex_token::MatchToken;
+use narthex_upstream::ProxyBody;
 
 const PROBE: HeaderName = HeaderName::from_static("cf-access-metadata-request");
 const METADATA: HeaderName = HeaderName::from_static("cf-access-metadata");

@@ -3,12 +3,12 @@
 //! The control side runs on a runtime of its own behind a bounded queue. When the queue is full the answer is 503 at
 //! once: a slow database must not hold up the road.
 
-use crate::body::ClientBody;
 use bytes::{Bytes, BytesMut};
 use http::{Request, Response};
 use http_body::Body;
 use http_body_util::BodyExt;
 use narthex_model::{AppId, Authority, CertificateHolder, CountryCode, RayId};
+use narthex_upstream::ClientBody;
 use std::net::IpAddr;
 use std::sync::Arc;
 use std::time::Duration;

@@ -13,7 +13,6 @@ mod allowance;
 
 pub(crate) use allowance::Allowance;
 
-use crate::body::{BodyError, ClientBody};
 use crate::challenge::without_default_port;
 use crate::errand::whole;
 use crate::target::Target;
@@ -23,6 +22,7 @@ use http::request::Parts;
 use http::{HeaderMap, HeaderName, HeaderValue, Method, Response};
 use http_body::Body;
 use narthex_token::cookie;
+use narthex_upstream::{BodyError, ClientBody};
 use std::time::Duration;
 
 const FETCH_SITE: HeaderName = HeaderName::from_static("sec-fetch-site");

@@ -11,12 +11,12 @@ use crate::machines::Machines;
 use crate::meters::{LaneMeters, Meters};
 use crate::ray::Rays;
 use crate::recorder::Recorder;
+use crate::road::Road;
 use crate::settings::{Limits, LogRequests};
 use crate::slots::Slots;
 use crate::source::TrustedProxies;
 use crate::tls::Certificates;
 use crate::traffic::Traffic;
-use crate::upstream::{Tally, Upstreams};
 use crate::world::World;
 use arc_swap::ArcSwap;
 use narthex_model::Clock;
@@ -60,7 +60,7 @@ pub(crate) struct Lane {
     pub(crate) bearers: Bearers,
     pub(crate) machines: Machines,
     pub(crate) traffic: Traffic,
-    pub(crate) upstreams: Upstreams,
+    pub(crate) road: Road,
     pub(crate) recorder: Recorder,
     pub(crate) rays: Rays,
     pub(crate) slots: Arc<Slots>,
@@ -87,9 +87,10 @@ impl Lane {
             bearers: Bearers::new(share(limits.tokens)),
             machines: Machines::default(),
             traffic: Traffic::default(),
-            upstreams: Upstreams::start(
+            road: Road::open(
                 common.live.revocations.watch(),
-                Tally { meters: Arc::clone(&common.meters), lane: index },
+                Arc::clone(&common.meters),
+                index,
                 limits,
             ),
             recorder,

@@ -1,13 +1,11 @@
 //! The data path, socket to application.
 //!
 //! [`start`] binds the sockets and runs a thread with a runtime of its own for each core. The story of one request is
-//! told in `serve`: target, site, decision, road to the origin, or refusal. The client's half of the crate is `listen
-//! handshake connection serve target site credentials permit refuse`, the origin's half `transform upstream upgrade`.
-//! Between them stands the permit, which only the decision can make and without which nothing is sent to an origin.
+//! told in `serve`: target, site, decision, road to the origin, or refusal. The road itself is the crate `upstream`;
+//! `road` is its gate, which opens to a permit, and only the decision can make one.
 
 mod balance;
 mod bearer;
-mod body;
 mod budget;
 mod challenge;
 mod client_auth;
@@ -20,7 +18,6 @@ mod first_uses;
 mod forms;
 mod handshake;
 mod lane;
-mod leash;
 mod listen;
 mod local_ca;
 mod machines;
@@ -37,6 +34,7 @@ mod ray;
 mod recorder;
 mod refuse;
 mod report;
+mod road;
 mod running;
 mod serve;
 mod settings;
@@ -47,9 +45,6 @@ mod streams;
 mod target;
 mod tls;
 mod traffic;
-mod transform;
-mod upgrade;
-mod upstream;
 mod wants;
 mod world;
 
@@ -59,4 +54,3 @@ pub use meters::{Meters, Reading};
 pub use running::{Folder, Running, start};
 pub use settings::{Limits, LogRequests, Settings};
 pub use tls::{CertificateError, CertificateSource, ServerCertificate};
-pub use upstream::{check_ca_pool, check_client_certificate};

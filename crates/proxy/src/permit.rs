@@ -12,17 +12,17 @@ pub(crate) use denial::{Denial, Forbidden};
 use crate::bearer::Bearer;
 use crate::client_certificate::{ClientCertificate, Judged};
 use crate::lane::Lane;
-use crate::leash::Leash;
 use crate::peer::{Busy, Peer};
 use crate::source::Source;
 use crate::traffic::Counter;
-use crate::transform::Certified;
 use crate::world::World;
 use http::{HeaderName, HeaderValue};
 use narthex_model::{AppId, Hostname, PolicyId, ServiceToken, UnixSeconds};
 use narthex_policy::{Admitted, CertificateFact, Facts, Outcome, Person};
 use narthex_snapshot::App;
 use narthex_token::AppToken;
+use narthex_upstream::Certified;
+use narthex_upstream::Leash;
 use std::rc::Rc;
 use std::sync::Arc;
 
@@ -124,11 +124,11 @@ impl<'a> Permit<'a> {
 
     /// What the origin is told of the client certificate. Asking makes this the first request that the connection brings
     /// to its host.
-    pub(crate) fn certified(&self, managed: bool) -> Certified {
+    pub(crate) fn certified(&self, managed: bool) -> Certified<'_> {
         let Some(witness) = &self.certificate else {
             return Certified { managed, ..Certified::default() };
         };
-        let judged = Rc::clone(&witness.judged);
+        let judged = &*witness.judged;
         let first = witness.certificate.is_first_for(judged.host());
         Certified { judged: Some(judged), first, managed }
     }

@@ -1,7 +1,6 @@
 //! CORS preflights that the gateway answers itself, and its refusals that pages of other sites may read
 //! (access-protocol §6.8, §11.6; Fetch, "CORS-preflight request").
 
-use crate::body::ProxyBody;
 use http::header::{
     ACCESS_CONTROL_ALLOW_CREDENTIALS, ACCESS_CONTROL_ALLOW_HEADERS, ACCESS_CONTROL_ALLOW_METHODS,
     ACCESS_CONTROL_ALLOW_ORIGIN, ACCESS_CONTROL_MAX_AGE, ACCESS_CONTROL_REQUEST_HEADERS,
@@ -9,6 +8,7 @@ use http::header::{
 };
 use http::{HeaderMap, HeaderName, HeaderValue, Method, Response};
 use narthex_model::CorsHeaders;
+use narthex_upstream::ProxyBody;
 
 /// Whether a request is a preflight: OPTIONS with `Origin` and `Access-Control-Request-Method`.
 pub(crate) fn is_preflight(method: &Method, headers: &HeaderMap) -> bool {

@@ -5,7 +5,6 @@ mod texts;
 
 pub(crate) use texts::Notice;
 
-use crate::body::{BodyError, ProxyBody};
 use crate::challenge::{Challenge, LONG_EXPIRED, NEVER_KEEP, login_url, www_authenticate};
 use crate::client_certificate::Judged;
 use crate::errand::NotRun;
@@ -14,7 +13,6 @@ use crate::page::{Page, SECURITY_POLICY};
 use crate::permit::Forbidden;
 use crate::source::{Source, Unreadable};
 use crate::target::{Malformed, Target};
-use crate::upstream::UpstreamError;
 use crate::wants::Wants;
 use crate::world::World;
 use bytes::Bytes;
@@ -26,6 +24,8 @@ use http::{HeaderMap, HeaderName, HeaderValue, Response, StatusCode};
 use narthex_model::{PolicyId, RayId, ServiceToken, UnixSeconds};
 use narthex_snapshot::App;
 use narthex_token::AppSession;
+use narthex_upstream::UpstreamError;
+use narthex_upstream::{BodyError, ProxyBody};
 use serde_json::json;
 use std::rc::Rc;
 use std::sync::Arc;

@@ -2,7 +2,6 @@
 
 mod kept;
 
-use crate::body::{ClientBody, ProxyBody};
 use crate::client_certificate::Judged;
 use crate::credentials::Presented;
 use crate::errand;
@@ -14,8 +13,6 @@ use crate::report::{self, Report};
 use crate::site::Site;
 use crate::source::Source;
 use crate::target::Target;
-use crate::transform::write_managed;
-use crate::upstream::{Early, UpstreamError};
 use crate::wants::Wants;
 use crate::world::World;
 use crate::{discovery, preflight};
@@ -27,6 +24,9 @@ use hyper::body::Incoming;
 use narthex_model::{RayId, UnixSeconds};
 use narthex_snapshot::App;
 use narthex_token::{AppSession, AppToken, cookie, set_cookie};
+use narthex_upstream::write_managed;
+use narthex_upstream::{ClientBody, ProxyBody};
+use narthex_upstream::{Early, JudgedCertificate, UpstreamError};
 use std::panic::AssertUnwindSafe;
 use std::rc::Rc;
 use std::sync::Arc;
@@ -304,17 +304,17 @@ impl<'a> Scene<'a> {
         let origin = self.world.snapshot.origin(target.host(), &target.canonical_path());
         let origin = origin.ok_or(Refusal::NoOrigin)?;
         let request = Request::from_parts(head, body);
-        let upstreams = &self.lane.upstreams;
         let managed = self.world.snapshot.managed_headers(target.host());
-        let certified = permit.certified(managed.on_requests);
-        let shown = certified.judged.clone().filter(|_| managed.on_responses);
-        let answer = upstreams.forward(permit, origin, request, certified, target, self.ray).await;
+        let judged = permit.certificate().filter(|_| managed.on_responses).cloned();
+        let road = &self.lane.road;
+        let answer =
+            road.forward(permit, origin, request, managed.on_requests, target, self.ray).await;
         let mut answer = answer.map_err(Refusal::Upstream)?;
         if self.http1 && answer.extensions_mut().remove::<Early>().is_some() {
             answer.headers_mut().insert(CONNECTION, HeaderValue::from_static("close"));
         }
         if managed.on_responses {
-            write_managed(answer.headers_mut(), shown.as_deref());
+            write_managed(answer.headers_mut(), judged.as_ref().map(|judged| judged.facts()));
         }
         Ok(answer)
     }

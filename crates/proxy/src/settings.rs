@@ -1,8 +1,8 @@
 //! How a proxy is set up.
 
-use crate::body::MinimumRate;
 use crate::tls::CertificateSource;
 use ipnet::IpNet;
+use narthex_upstream::MinimumRate;
 use std::net::SocketAddr;
 use std::time::Duration;
 

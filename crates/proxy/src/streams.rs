@@ -2,9 +2,9 @@
 //! although the connection lives: a client that opens many streams and no window holds nothing for ever (checklist
 //! N7). It is the HTTP library that runs a stream; what is here runs around it and beside it.
 
-use crate::body::{BodyError, ProxyBody};
 use bytes::Bytes;
 use http_body::{Body, Frame, SizeHint};
+use narthex_upstream::{BodyError, ProxyBody};
 use std::cell::{Cell, RefCell};
 use std::future::poll_fn;
 use std::pin::{Pin, pin};

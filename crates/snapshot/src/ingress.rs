@@ -7,15 +7,6 @@ use narthex_model::{CanonicalPath, HostPattern, Hostname, IngressRule};
 use regex::Regex;
 use std::sync::Arc;
 
-/// An origin and how to speak to it.
-#[derive(Debug)]
-pub struct Origin {
-    /// The entry of the configuration file.
-    pub rule: IngressRule,
-    /// Its place there; stable within one snapshot only.
-    pub index: usize,
-}
-
 /// Every origin, in the order of the file.
 pub(crate) struct Origins {
     all: Vec<Entry>,
@@ -25,7 +16,9 @@ pub(crate) struct Origins {
 }
 
 struct Entry {
-    origin: Arc<Origin>,
+    /// Its place in the file.
+    index: usize,
+    rule: Arc<IngressRule>,
     path: Option<Regex>,
 }
 
@@ -46,22 +39,29 @@ impl Origins {
                 }
                 HostPattern::Wildcard(_) => origins.wild.push(index),
             }
-            let origin = Arc::new(Origin { rule: rule.clone(), index });
-            origins.all.push(Entry { origin, path });
+            origins.all.push(Entry { index, rule: Arc::new(rule.clone()), path });
         }
         Ok(origins)
     }
 
     /// The first entry that matches.
-    pub(crate) fn find(&self, host: &Hostname, path: &CanonicalPath<'_>) -> Option<&Arc<Origin>> {
+    pub(crate) fn find(
+        &self,
+        host: &Hostname,
+        path: &CanonicalPath<'_>,
+    ) -> Option<&Arc<IngressRule>> {
+        self.entry(host, path).map(|entry| &entry.rule)
+    }
+
+    fn entry(&self, host: &Hostname, path: &CanonicalPath<'_>) -> Option<&Entry> {
         let serves =
             |entry: &&Entry| entry.path.as_ref().is_none_or(|regex| regex.is_match(path.as_str()));
         let named = self.exact.get(host).map_or(&[][..], Vec::as_slice);
         let named = named.iter().filter_map(|at| self.all.get(*at)).find(serves);
         let wild = self.wild(host).find(serves);
         match (named, wild) {
-            (Some(a), Some(b)) if b.origin.index < a.origin.index => Some(&b.origin),
-            (Some(entry), _) | (None, Some(entry)) => Some(&entry.origin),
+            (Some(a), Some(b)) if b.index < a.index => Some(b),
+            (Some(entry), _) | (None, Some(entry)) => Some(entry),
             (None, None) => None,
         }
     }
@@ -73,7 +73,7 @@ impl Origins {
 
     fn wild(&self, host: &Hostname) -> impl Iterator<Item = &Entry> {
         let entries = self.wild.iter().filter_map(|at| self.all.get(*at));
-        entries.filter(|entry| entry.origin.rule.hostname.matches(host))
+        entries.filter(|entry| entry.rule.hostname.matches(host))
     }
 }
 
@@ -112,7 +112,7 @@ mod tests {
             ("example.com", "/", None),
         ] {
             let (name, path) = (host.parse().unwrap(), CanonicalPath::of(path).unwrap());
-            let found = origins.find(&name, &path).map(|origin| origin.index);
+            let found = origins.entry(&name, &path).map(|entry| entry.index);
             assert_eq!(found, want, "{host}{path}");
             assert_eq!(origins.knows(&name), want.is_some());
         }

@@ -23,7 +23,6 @@ pub use app::App;
 pub use certificates::{CertificateRule, ManagedHeaders, RuleAuthority};
 pub use countries::{Countries, CountriesError};
 pub use fault::{Fault, FaultAt, FaultCode};
-pub use ingress::Origin;
 pub use live::Live;
 pub use ocsp::{OcspAnswers, OcspAsk, OcspCounts};
 pub use revocation_lists::{RevocationLists, UnusableList};

@@ -4,12 +4,12 @@ use crate::certificates::{CertificateRule, Certificates, ManagedHeaders};
 use crate::ingress::Origins;
 use crate::places::Places;
 use crate::policies::Policies;
-use crate::{App, Countries, Fault, FaultAt, Origin, RevocationLists, check};
+use crate::{App, Countries, Fault, FaultAt, RevocationLists, check};
 use hashbrown::HashMap;
 use narthex_cert::RevocationList;
 use narthex_model::{
     AppId, AudTag, CanonicalPath, Configuration, CountryCode, Hostname, IdentityProvider, IdpId,
-    Organization, Premises, Revision, ServiceToken, ServiceTokenId,
+    IngressRule, Organization, Premises, Revision, ServiceToken, ServiceTokenId,
 };
 use narthex_token::KeyRing;
 use std::collections::BTreeMap;
@@ -170,7 +170,7 @@ impl Snapshot {
 
     /// The origin of a request: the first ingress entry whose hostname and path match.
     #[must_use]
-    pub fn origin(&self, host: &Hostname, path: &CanonicalPath<'_>) -> Option<&Arc<Origin>> {
+    pub fn origin(&self, host: &Hostname, path: &CanonicalPath<'_>) -> Option<&Arc<IngressRule>> {
         self.origins.find(host, path)
     }
 

@@ -4,9 +4,9 @@ use super::{Refusal, Told};
 use crate::client_certificate::{Judged, Standing};
 use crate::errand::NotRun;
 use crate::permit::Forbidden;
-use crate::upstream::UpstreamError;
 use http::StatusCode;
 use narthex_cert::Reason;
+use narthex_upstream::UpstreamError;
 
 /// Begins every 403 of an application (access-protocol §2.7).
 const FORBIDDEN: &str = "Forbidden. You don't have permission to view this.";

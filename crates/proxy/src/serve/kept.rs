@@ -2,19 +2,19 @@
 //! comes again (see [`crate::forms`]).
 
 use super::Scene;
-use crate::body::ClientBody;
 use crate::errand;
 use crate::forms;
 use crate::permit::{Ground, Permit};
 use crate::refuse::Refusal;
 use crate::source::Source;
 use crate::target::Target;
-use crate::upstream::UpstreamError;
 use bytes::Bytes;
 use http::header::SET_COOKIE;
 use http::request::Parts;
 use http::{HeaderMap, HeaderValue, Method, Request, Response, StatusCode, Uri};
 use narthex_snapshot::App;
+use narthex_upstream::ClientBody;
+use narthex_upstream::UpstreamError;
 use std::sync::Arc;
 
 /// Why no form was put in place.

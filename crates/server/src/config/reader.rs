@@ -157,7 +157,7 @@ impl Reader<'_> {
             None => None,
             Some(path) => {
                 let file = self.beside(path.as_ref());
-                narthex_proxy::check_ca_pool(&file).map_err(|why| self.at(path.span(), &why))?;
+                narthex_upstream::check_ca_pool(&file).map_err(|why| self.at(path.span(), &why))?;
                 Some(file)
             }
         };
@@ -166,7 +166,7 @@ impl Reader<'_> {
             Some(files) => {
                 let CertificateFiles { cert, key } = files.as_ref();
                 let read = CertificateFiles { cert: self.beside(cert), key: self.beside(key) };
-                narthex_proxy::check_client_certificate(&read)
+                narthex_upstream::check_client_certificate(&read)
                     .map_err(|why| self.at(files.span(), &why))?;
                 Some(read)
             }

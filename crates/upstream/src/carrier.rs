@@ -1,11 +1,11 @@
 //! What carries one request to an origin: a line of its own, or a seat on a shared connection.
 
-use super::error::UpstreamError;
-use super::h1::Line;
-use super::h2::Seat;
-use super::head::Head;
-use super::upload::{CutOff, Upload};
-use super::vigil::{Cut, Watch};
+use crate::error::UpstreamError;
+use crate::h1::Line;
+use crate::h2::Seat;
+use crate::head::Head;
+use crate::upload::{CutOff, Upload};
+use crate::vigil::{Cut, Watch};
 use http::Response;
 use hyper::body::Incoming;
 use narthex_http1::Fault;
@@ -29,7 +29,7 @@ pub(super) enum Source {
 
 /// What the one or the other way of speaking HTTP to origins says when it fails.
 #[derive(Debug, thiserror::Error)]
-pub(crate) enum Loss {
+pub enum Loss {
     /// Over a line.
     #[error(transparent)]
     Line(#[from] Fault<CutOff>),

@@ -1,13 +1,15 @@
-//! Origins: how a request that was let in gets its answer.
+//! The road to an origin: how a request that was let in gets its answer.
 //!
-//! One [`Upstreams`] per core; nothing in it is shared with another core. A [`Permit`] is the only key to it. The
-//! story of a request is [`Upstreams::send`]; each step is a file: `asking` sends it, `pool` keeps connections,
-//! `connect` opens them and `ejected` knows where that
-//! failed a moment ago, `h1` and `h2` speak over them, `retry` says when to try again, `vigil` keeps the time limits
-//! and the leashes, `answer` brings back what the origin says.
+//! One [`Upstreams`] per core; nothing in it is shared with another core. Whether a request may go at all was decided
+//! before: the data path lends these roads to a permit only. The story of a request is [`Upstreams::send`]; each step is
+//! a file: `transform` takes out what a client may not claim and writes what the gateway says, `asking` sends it, `pool`
+//! keeps connections, `connect` opens them and `ejected` knows where that failed a moment ago, `h1` and `h2` speak over
+//! them, `retry` says when to try again, `vigil` keeps the time limits and the leashes, `answer` brings back what the
+//! origin says, `upgrade` what becomes of a WebSocket.
 
 mod answer;
 mod asking;
+mod body;
 mod carrier;
 mod connect;
 mod ejected;
@@ -15,114 +17,105 @@ mod error;
 mod h1;
 mod h2;
 mod head;
+mod leash;
 mod pool;
 mod resolve;
 mod retry;
 mod tls;
+mod transform;
+mod upgrade;
 mod upload;
 mod vigil;
 
-pub(crate) use answer::{Answer, Early};
-pub(crate) use carrier::Loss;
-pub(crate) use connect::Wire;
-pub(crate) use error::UpstreamError;
-pub(crate) use vigil::{Cut, Watch};
-
+pub use answer::{Answer, Early};
+pub use body::{Arriving, BodyError, ClientBody, MinimumRate, ProxyBody};
+pub use carrier::Loss;
+pub use error::{Step, UpstreamError};
+pub use leash::Leash;
 pub use tls::{check_ca_pool, check_client_certificate};
+pub use transform::{Certified, Hop, Introduction, JudgedCertificate, Loop, write_managed};
+pub use upload::CutOff;
+pub use vigil::Cut;
 
-use crate::body::{ClientBody, ProxyBody};
-use crate::leash::Leash;
-use crate::meters::{LaneMeters, Meters};
-use crate::permit::Permit;
-use crate::settings::Limits;
-use crate::target::Target;
-use crate::transform::{Certified, Hop, Introduction, clean_request};
-use crate::upgrade::Ask;
 use asking::{Asking, Given};
 use head::Head;
 use http::uri::PathAndQuery;
-use http::{HeaderValue, Request, Response, StatusCode};
+use http::{Request, Response, StatusCode};
 use http_body::Body as _;
 use narthex_http1::{HEAD_BYTES, HEAD_FIELDS};
-use narthex_model::RayId;
-use narthex_snapshot::Origin;
+use narthex_model::{IngressRule, RayId};
 use pool::{Goal, Roads};
 use std::rc::Rc;
 use std::sync::Arc;
 use std::time::Duration;
 use tokio::sync::watch;
+use transform::clean_request;
+use upgrade::Ask;
 use vigil::Vigil;
 
 /// How exactly time limits are kept, but for the one to connect.
 const TICK: Duration = Duration::from_secs(1);
 
 /// The connections of one core to all origins.
-pub(crate) struct Upstreams {
+pub struct Upstreams {
     roads: Rc<Roads>,
     vigil: Rc<Vigil>,
-    tally: Tally,
+    tally: Box<dyn Tally>,
     patience: Patience,
 }
 
 /// How long origins are waited for; connecting has a limit of its own.
 #[derive(Clone, Copy)]
-pub(crate) struct Patience {
+pub struct Patience {
     /// From the last byte of the request to the first of the answer.
-    pub(crate) first_byte: Duration,
+    pub first_byte: Duration,
     /// Within an answer.
-    pub(crate) idle: Duration,
+    pub idle: Duration,
     /// Within a stream that may be silent for long.
-    pub(crate) stream: Duration,
+    pub stream: Duration,
     /// For a client of such a stream to take what is there.
-    pub(crate) untaken: Duration,
+    pub untaken: Duration,
 }
 
 /// Where one core counts what happens on the roads.
-pub(crate) struct Tally {
-    /// The meters of all cores.
-    pub(crate) meters: Arc<Meters>,
-    /// Which of them is this one.
-    pub(crate) lane: usize,
-}
-
-impl Tally {
-    fn lane(&self) -> &LaneMeters {
-        self.meters.lane(self.lane)
-    }
+pub trait Tally {
+    /// A request was sent a second time.
+    fn retried(&self);
+    /// An origin spoke in the gateway's name, and that was removed.
+    fn impostor(&self);
 }
 
 /// A request that was let in: what the origin is told beside the request itself.
-struct Outbound<'a> {
+pub struct Outbound<'a> {
     /// Where it goes.
-    origin: &'a Arc<Origin>,
+    pub origin: &'a Arc<IngressRule>,
     /// Who asks.
-    who: Introduction<'a>,
+    pub who: Introduction<'a>,
     /// How the request came.
-    hop: Hop<'a>,
+    pub hop: Hop<'a>,
     /// The canonical path, and the query as sent.
-    path: &'a PathAndQuery,
+    pub path: &'a PathAndQuery,
     /// Whether the client asked for a WebSocket by extended CONNECT (RFC 8441).
-    websocket_over_http2: bool,
+    pub websocket_over_http2: bool,
     /// What ends the exchange before its time.
-    leash: Leash,
+    pub leash: Leash,
 }
 
 impl Upstreams {
     /// Starts without a connection. Must be called where tasks of this core can be spawned; `revocations` moves
     /// whenever something was revoked.
-    pub(crate) fn start(revocations: watch::Receiver<u64>, tally: Tally, limits: &Limits) -> Self {
-        let patience = Patience {
-            first_byte: limits.origin_first_byte,
-            idle: limits.origin_idle,
-            stream: limits.stream_idle,
-            untaken: limits.write_stall,
-        };
+    #[must_use]
+    pub fn start(
+        revocations: watch::Receiver<u64>,
+        tally: Box<dyn Tally>,
+        patience: Patience,
+    ) -> Self {
         Self::with_tick(revocations, tally, patience, TICK)
     }
 
     fn with_tick(
         revocations: watch::Receiver<u64>,
-        tally: Tally,
+        tally: Box<dyn Tally>,
         patience: Patience,
         tick: Duration,
     ) -> Self {
@@ -138,47 +131,14 @@ impl Upstreams {
         Self { roads, vigil, tally, patience }
     }
 
-    /// Sends a request that was let in to its origin and brings back the answer's head; the body streams after it.
+    /// The story of one request on its way to an origin: sends it and brings back the answer's head; the body streams
+    /// after it.
     ///
     /// Dropping the future, or the answer's body, ends the origin's work too (security rule 17).
     ///
     /// # Errors
     /// [`UpstreamError`] has one variant for each remedy; none of them is an answer of the origin.
-    pub(crate) async fn forward(
-        &self,
-        permit: Permit<'_>,
-        origin: &Arc<Origin>,
-        request: Request<ClientBody>,
-        certified: Certified,
-        target: &Target,
-        ray: &RayId,
-    ) -> Result<Response<ProxyBody>, UpstreamError> {
-        let source = permit.source();
-        let host = HeaderValue::try_from(target.authority().to_string());
-        let outbound = Outbound {
-            origin,
-            who: Introduction {
-                token: permit.assertion(),
-                email: permit.email(),
-                spent: permit.spent(),
-                certified: Some(&certified),
-            },
-            hop: Hop {
-                host: &host.expect("a hostname and a port are visible ASCII"),
-                client: source.ip,
-                through: source.through,
-                country: source.country,
-                ray,
-            },
-            path: target.path_and_query(),
-            websocket_over_http2: target.is_websocket_over_http2(),
-            leash: permit.leash(),
-        };
-        self.send(outbound, request).await
-    }
-
-    /// The story of one request on its way to an origin.
-    async fn send(
+    pub async fn send(
         &self,
         outbound: Outbound<'_>,
         request: Request<ClientBody>,
@@ -204,7 +164,7 @@ impl Upstreams {
         };
         let first_byte = road.first_byte(&self.patience, is_stream);
         let watch = self.vigil.watch(outbound.leash, first_byte);
-        let given = Given { ray, tally: &self.tally, patience: self.patience };
+        let given = Given { ray, tally: &*self.tally, patience: self.patience };
         let asking = Asking { road: &road, dialer, watch, first_byte, given };
         match ask {
             None => asking.for_an_answer(head, body).await,
@@ -217,7 +177,7 @@ impl Upstreams {
 fn nobody_there(status: StatusCode, ray: &RayId) -> Response<ProxyBody> {
     let mut answer = Response::new(ProxyBody::Empty);
     *answer.status_mut() = status;
-    crate::transform::clean_answer(answer.headers_mut(), ray);
+    transform::clean_answer(answer.headers_mut(), ray);
     answer
 }
 

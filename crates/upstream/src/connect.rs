@@ -1,9 +1,9 @@
 //! Opening a connection to an origin: name, address, TCP or a socket in the file system, TLS.
 
-use super::ejected::Failure;
-use super::error::{Step, UpstreamError};
-use super::resolve::Addresses;
-use super::tls::OriginTls;
+use crate::ejected::Failure;
+use crate::error::{Step, UpstreamError};
+use crate::resolve::Addresses;
+use crate::tls::OriginTls;
 use narthex_model::{OriginRequest, OriginService};
 use rustls::ClientConfig;
 use std::cell::OnceCell;

@@ -16,13 +16,13 @@ use tokio::time::{Instant, Sleep};
 
 /// Why a body ended before its end.
 #[derive(Debug, thiserror::Error)]
-pub(crate) enum BodyError {
+pub enum BodyError {
     /// The HTTP library gave up on it.
     #[error("the body broke off")]
     Http(#[from] hyper::Error),
     /// The origin did.
     #[error("the answer broke off")]
-    Origin(#[source] crate::upstream::Loss),
+    Origin(#[source] crate::Loss),
     /// The connection it came over failed.
     #[error("the connection failed in the middle of a body")]
     Io(#[from] io::Error),
@@ -34,16 +34,16 @@ pub(crate) enum BodyError {
     TooSlow,
     /// The gateway ended it: nothing moved for too long, or its caller was revoked.
     #[error(transparent)]
-    Cut(#[from] crate::upstream::Cut),
+    Cut(#[from] crate::Cut),
 }
 
 /// How slowly a client's body may come.
 #[derive(Clone, Copy, Debug)]
-pub(crate) struct MinimumRate {
+pub struct MinimumRate {
     /// Bytes a second that it must bring on average once the grace is over.
-    pub(crate) bytes_per_second: u64,
+    pub bytes_per_second: u64,
     /// How long it may be slower.
-    pub(crate) grace: Duration,
+    pub grace: Duration,
 }
 
 impl MinimumRate {
@@ -54,7 +54,7 @@ impl MinimumRate {
 }
 
 /// The body of a request, from the client.
-pub(crate) enum ClientBody {
+pub enum ClientBody {
     /// None.
     Empty,
     /// Whole, in memory.
@@ -70,7 +70,7 @@ impl From<Bytes> for ClientBody {
 }
 
 /// A body that is still arriving, held to a minimum rate (security §3).
-pub(crate) struct Arriving {
+pub struct Arriving {
     body: Incoming,
     received: u64,
     /// `None`: it may come as slowly as it likes.
@@ -86,7 +86,7 @@ struct Pace {
 
 impl ClientBody {
     /// Wraps what the HTTP library hands over.
-    pub(crate) fn of(body: Incoming, rate: MinimumRate) -> Self {
+    pub fn of(body: Incoming, rate: MinimumRate) -> Self {
         if body.is_end_stream() {
             return Self::Empty;
         }
@@ -94,7 +94,7 @@ impl ClientBody {
     }
 
     /// Lifts the minimum rate, for calls that stay open and say something now and then.
-    pub(crate) fn unhurried(self) -> Self {
+    pub fn unhurried(self) -> Self {
         match self {
             Self::Empty | Self::Whole(_) => self,
             Self::Incoming(arriving) => Self::Incoming(Arriving { rate: None, ..arriving }),
@@ -184,14 +184,14 @@ impl Arriving {
 
 /// The body of an answer, to the client.
 #[derive(Default)]
-pub(crate) enum ProxyBody {
+pub enum ProxyBody {
     /// None.
     #[default]
     Empty,
     /// Whole, in memory.
     Full(Bytes),
     /// As it arrives from an origin.
-    Origin(crate::upstream::Answer),
+    Origin(crate::Answer),
 }
 
 impl From<Bytes> for ProxyBody {

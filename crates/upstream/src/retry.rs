@@ -1,6 +1,6 @@
 //! When a request may be sent a second time: hardly ever (security rule 18).
 
-use super::carrier::Loss;
+use crate::carrier::Loss;
 use http::Method;
 use std::cell::Cell;
 

@@ -414,7 +414,7 @@ fn what_the_origin_sees_and_the_client_gets() {
         got.retain(|field| !field.starts_with("date"));
         got.sort();
         assert_eq!(got, ["cf-ray: 0123456789abcdef", "content-length: 0", "set-cookie: a=1"]);
-        assert_eq!(gateway.reading().impostors, 1);
+        assert_eq!(gateway.tally.impostors.get(), 1);
     });
 }
 

@@ -1,7 +1,7 @@
 //! The request's body on its way to the origin.
 
-use super::vigil::{Cut, Exchange};
 use crate::body::{BodyError, ClientBody};
+use crate::vigil::{Cut, Exchange};
 use bytes::Bytes;
 use http_body::{Body, Frame, SizeHint};
 use std::cell::RefCell;
@@ -25,7 +25,7 @@ pub(super) struct Progress {
 /// The upload was ended; why stands in its [`Progress`] or its exchange.
 #[derive(Debug, thiserror::Error)]
 #[error("the request's body was cut off")]
-pub(crate) struct CutOff(#[source] h2::Error);
+pub struct CutOff(#[source] h2::Error);
 
 impl CutOff {
     /// An HTTP/2 origin is told CANCEL: the request is not wanted any more (RFC 9113 §7).

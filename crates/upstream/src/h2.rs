@@ -1,8 +1,8 @@
 //! HTTP/2 to an origin: a few connections that many requests share.
 
-use super::connect::Wire;
-use super::error::UpstreamError;
-use super::upload::Upload;
+use crate::connect::Wire;
+use crate::error::UpstreamError;
+use crate::upload::Upload;
 use http::uri::Scheme;
 use http::{Request, Response};
 use hyper::body::Incoming;

@@ -1,7 +1,7 @@
 //! Where a name lives. The system's resolver is asked at most every few seconds for one name, and its last good
 //! answer is kept for the time when it has none.
 
-use super::ejected::Ejected;
+use crate::ejected::Ejected;
 use std::cell::{Cell, RefCell};
 use std::io;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};

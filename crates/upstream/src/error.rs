@@ -1,9 +1,9 @@
 //! Why an origin gave no answer that can be passed on.
 
-use super::carrier::Loss;
-use super::vigil::Cut;
 use crate::body::BodyError;
+use crate::carrier::Loss;
 use crate::transform::Loop;
+use crate::vigil::Cut;
 use narthex_http1::Fault;
 use std::io;
 use std::time::Duration;
@@ -11,7 +11,7 @@ use std::time::Duration;
 /// Why there is no answer from an origin. `Display` is for the operator's log, not for strangers: it names
 /// internal addresses.
 #[derive(Debug, thiserror::Error)]
-pub(crate) enum UpstreamError {
+pub enum UpstreamError {
     /// The ingress rule cannot be obeyed as it is written.
     #[error("the ingress rule for {origin} cannot be obeyed: {reason}")]
     Misconfigured {
@@ -93,7 +93,7 @@ pub(crate) enum UpstreamError {
 
 /// A step that has a time limit.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Step {
+pub enum Step {
     /// Name, TCP and TLS together.
     Connect,
     /// From the last byte of the request to the first of the answer.

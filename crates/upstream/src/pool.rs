@@ -1,16 +1,15 @@
 //! The roads of one core: for each origin how to get there, the connections that rest, and the budget of retries.
 
-use super::Patience;
-use super::carrier::Carrier;
-use super::connect::{Dialer, Speech};
-use super::error::UpstreamError;
-use super::h1::Line;
-use super::h2::Trunks;
-use super::retry::Budget;
+use crate::Patience;
+use crate::carrier::Carrier;
+use crate::connect::{Dialer, Speech};
+use crate::error::UpstreamError;
+use crate::h1::Line;
+use crate::h2::Trunks;
+use crate::retry::Budget;
 use hashbrown::HashMap;
 use http::{HeaderValue, StatusCode};
 use narthex_model::{IngressRule, OriginRequest, OriginService};
-use narthex_snapshot::Origin;
 use std::cell::{Cell, RefCell};
 use std::rc::Rc;
 use std::sync::{Arc, Weak};
@@ -43,7 +42,7 @@ pub(super) struct Roads {
 
 struct Known {
     /// As long as it is held, nothing else comes to lie there.
-    origin: Weak<Origin>,
+    rule: Weak<IngressRule>,
     road: Rc<Road>,
 }
 
@@ -79,18 +78,22 @@ struct Resting {
 }
 
 impl Roads {
-    /// The road to `origin`, taken in tick `now`.
+    /// The road that `rule` names, taken in tick `now`.
     ///
     /// # Errors
     /// `Misconfigured` when its `http_host_header` is no header value.
-    pub(super) fn find(&self, origin: &Arc<Origin>, now: u32) -> Result<Rc<Road>, UpstreamError> {
-        let place = Arc::as_ptr(origin).addr();
+    pub(super) fn find(
+        &self,
+        rule: &Arc<IngressRule>,
+        now: u32,
+    ) -> Result<Rc<Road>, UpstreamError> {
+        let place = Arc::as_ptr(rule).addr();
         if let Some(known) = self.known.borrow().get(&place) {
             known.road.last_used.set(now);
             return Ok(Rc::clone(&known.road));
         }
-        let road = self.of_rule(&origin.rule, now)?;
-        let known = Known { origin: Arc::downgrade(origin), road: Rc::clone(&road) };
+        let road = self.of_rule(rule, now)?;
+        let known = Known { rule: Arc::downgrade(rule), road: Rc::clone(&road) };
         self.known.borrow_mut().insert(place, known);
         Ok(road)
     }
@@ -111,7 +114,7 @@ impl Roads {
     /// Closes what has rested too long and forgets roads that nobody takes.
     pub(super) fn sweep(&self, now: u32, ticks: impl Fn(Duration) -> u32) {
         let (rest, memory) = (ticks(REST), ticks(MEMORY));
-        self.known.borrow_mut().retain(|_, known| known.origin.strong_count() > 0);
+        self.known.borrow_mut().retain(|_, known| known.rule.strong_count() > 0);
         self.all.borrow_mut().retain(|road| {
             road.sweep(now, rest);
             let unused = now.wrapping_sub(road.last_used.get()) > memory;

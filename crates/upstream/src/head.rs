@@ -1,7 +1,7 @@
 //! The head of a request to an origin.
 
-use super::error::UpstreamError;
-use super::upload::Upload;
+use crate::error::UpstreamError;
+use crate::upload::Upload;
 use http::header::TE;
 use http::uri::{Authority, PathAndQuery, Scheme, Uri};
 use http::{HeaderMap, HeaderValue, Method, Request, Version};

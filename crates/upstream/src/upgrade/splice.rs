@@ -4,7 +4,8 @@
 //! The end of one direction is passed on at once, and the other goes on (checklist W7).
 
 use super::websocket::{self, Frames};
-use crate::upstream::{Cut, Patience, Watch};
+use crate::Patience;
+use crate::vigil::{Cut, Watch};
 use std::future::poll_fn;
 use std::io;
 use std::mem::MaybeUninit;

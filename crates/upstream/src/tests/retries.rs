@@ -40,7 +40,7 @@ fn r06_a_reused_connection_that_is_dropped_costs_an_idempotent_request_nothing()
             let second = format!("{method} /second HTTP/1.1");
             let want = ["GET /first HTTP/1.1", &second, &second];
             assert_eq!(*seen.borrow(), want, "{method}");
-            assert_eq!(gateway.reading().upstream_retries, 1, "{method}");
+            assert_eq!(gateway.tally.retries.get(), 1, "{method}");
         }
     });
 }

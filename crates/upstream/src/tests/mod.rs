@@ -13,13 +13,13 @@ mod upgrades;
 use super::carrier::Carrier;
 use super::*;
 use bytes::Bytes;
-use http::Method;
+use http::{HeaderValue, Method};
 use http_body_util::{BodyExt, Full};
 use hyper::body::Incoming;
 use hyper::client::conn::{http1, http2};
 use hyper::service::service_fn;
 use hyper_util::rt::{TokioExecutor, TokioIo};
-use narthex_model::{HostPattern, IngressRule, OriginRequest};
+use narthex_model::{HostPattern, OriginRequest};
 use std::cell::{Cell, RefCell};
 use std::convert::Infallible;
 use tokio::io::{AsyncReadExt, AsyncWriteExt, DuplexStream};
@@ -28,6 +28,9 @@ use tokio::task::{LocalSet, spawn_local};
 
 /// Longest story; only one that hangs takes as long.
 const TOO_LONG: Duration = Duration::from_secs(60);
+
+/// The rate that clients are held to.
+const RATE: MinimumRate = MinimumRate { bytes_per_second: 1024, grace: Duration::from_secs(10) };
 
 /// Runs a story on one core.
 fn story(told: impl AsyncFnOnce()) {
@@ -40,11 +43,29 @@ fn story(told: impl AsyncFnOnce()) {
 #[derive(Clone)]
 struct Gateway {
     upstreams: Rc<Upstreams>,
-    origin: Arc<Origin>,
+    tally: Rc<Counted>,
+    origin: Arc<IngressRule>,
     revocations: watch::Sender<u64>,
     admitted: Rc<Cell<bool>>,
     who: Who,
     errors: Rc<RefCell<Vec<UpstreamError>>>,
+}
+
+/// What was counted.
+#[derive(Default)]
+struct Counted {
+    retries: Cell<u32>,
+    impostors: Cell<u32>,
+}
+
+impl Tally for Rc<Counted> {
+    fn retried(&self) {
+        self.retries.set(self.retries.get() + 1);
+    }
+
+    fn impostor(&self) {
+        self.impostors.set(self.impostors.get() + 1);
+    }
 }
 
 /// What the permit says.
@@ -64,16 +85,17 @@ impl Gateway {
         let hostname: HostPattern = IngressRule::hostname("app.example.com").unwrap();
         let service = service.parse().unwrap();
         let rule = IngressRule { hostname, path: None, service, origin_request };
-        let origin = Arc::new(Origin { rule, index: 0 });
-        let tally = Tally { meters: Arc::new(Meters::new(1)), lane: 0 };
+        let origin = Arc::new(rule);
+        let tally = Rc::<Counted>::default();
         let (revocations, watched) = watch::channel(0);
         let tick = Duration::from_millis(10);
         let patience =
             Patience { first_byte: TOO_LONG, idle: 5 * tick, stream: TOO_LONG, untaken: 5 * tick };
-        let upstreams = Rc::new(Upstreams::with_tick(watched, tally, patience, tick));
+        let upstreams =
+            Rc::new(Upstreams::with_tick(watched, Box::new(Rc::clone(&tally)), patience, tick));
         let admitted = Rc::new(Cell::new(true));
         let errors = Rc::default();
-        Self { upstreams, origin, revocations, admitted, who: Who::default(), errors }
+        Self { upstreams, tally, origin, revocations, admitted, who: Who::default(), errors }
     }
 
     /// Ends the caller's admission.
@@ -83,7 +105,7 @@ impl Gateway {
     }
 
     async fn answer(&self, request: Request<Incoming>) -> Response<ProxyBody> {
-        let request = request.map(|body| ClientBody::of(body, Limits::default().body()));
+        let request = request.map(|body| ClientBody::of(body, RATE));
         let path = request.uri().path_and_query().cloned().unwrap();
         let websocket_over_http2 = request.method() == Method::CONNECT;
         let admitted = Rc::clone(&self.admitted);
@@ -94,7 +116,7 @@ impl Gateway {
                 token: self.who.token.as_ref(),
                 email: self.who.email.as_ref(),
                 spent: self.who.spent.as_ref(),
-                certified: None,
+                certified: Certified::default(),
             },
             hop: Hop {
                 host: &HeaderValue::from_static("app.example.com"),
@@ -164,11 +186,6 @@ impl Gateway {
         let answer = client.send_request(request).await.unwrap();
         let (parts, body) = answer.into_parts();
         (parts.status, parts.headers, body.collect().await.unwrap().to_bytes())
-    }
-
-    /// What was counted.
-    fn reading(&self) -> crate::Reading {
-        self.upstreams.tally.meters.read()
     }
 
     /// The one error so far.

@@ -2,12 +2,10 @@
 //! of a hostname (access-protocol §7.6 to §7.8).
 
 use super::names;
-use crate::client_certificate::Judged;
 use http::{HeaderMap, HeaderName, HeaderValue};
-use narthex_cert::{Facts, HeaderValue as Sized, MAX_LEAF_VALUE};
+use narthex_cert::{Facts, HeaderValue as Sized, MAX_LEAF_VALUE, PresentedChain};
 use narthex_model::ClientAuthField as Field;
 use narthex_model::{ForwardedRequests, HeaderRules, HeaderSource, HostnameSetting};
-use std::rc::Rc;
 use std::sync::LazyLock;
 
 const DER: HeaderName = HeaderName::from_static("cf-client-cert-der-base64");
@@ -45,33 +43,48 @@ static MANAGED: LazyLock<[(HeaderName, Field); 19]> = LazyLock::new(|| {
     .map(|(name, field)| (HeaderName::from_static(name), field))
 });
 
-/// What one request's origin is told about the client certificate.
-#[derive(Default)]
-pub(crate) struct Certified {
-    /// None where no certificate is asked for.
-    pub(crate) judged: Option<Rc<Judged>>,
-    /// Whether this is the first request that the connection brings to the origin's host.
-    pub(crate) first: bool,
-    /// Whether the managed set is written.
-    pub(crate) managed: bool,
+/// A client certificate as it was judged for one host.
+pub trait JudgedCertificate {
+    /// The fields of `tlsClientAuth` (access-protocol §7.8).
+    fn facts(&self) -> &Facts;
+    /// The chain, if one was presented and could be read.
+    fn chain(&self) -> Option<&PresentedChain>;
+    /// What the host's origin wants to be told of it.
+    fn setting(&self) -> Option<&HostnameSetting>;
 }
 
-impl Certified {
+/// What one request's origin is told about the client certificate.
+#[derive(Clone, Copy, Default)]
+pub struct Certified<'a> {
+    /// None where no certificate is asked for.
+    pub judged: Option<&'a dyn JudgedCertificate>,
+    /// Whether this is the first request that the connection brings to the origin's host.
+    pub first: bool,
+    /// Whether the managed set is written.
+    pub managed: bool,
+}
+
+impl Certified<'_> {
     /// Writes it. The client's own copies of `cf-*` and `client-cert*` have been removed before; those of the names that
     /// the hostname's rules write are removed here, in any spelling.
     pub(super) fn tell(&self, headers: &mut HeaderMap) {
         if self.managed {
-            write_managed(headers, self.judged.as_deref());
+            write_managed(headers, self.judged.map(JudgedCertificate::facts));
         }
-        let Some(judged) = &self.judged else { return };
-        let Some(setting) = &judged.rule().setting else { return };
+        let Some(judged) = self.judged else { return };
+        let Some(setting) = judged.setting() else { return };
         if setting.client_certificate_forwarding {
             self.forward(headers, judged, setting);
         }
         write_rules(headers, &setting.request_headers, judged.facts());
     }
 
-    fn forward(&self, headers: &mut HeaderMap, judged: &Judged, setting: &HostnameSetting) {
+    fn forward(
+        &self,
+        headers: &mut HeaderMap,
+        judged: &dyn JudgedCertificate,
+        setting: &HostnameSetting,
+    ) {
         let due = match setting.forwarded_requests {
             ForwardedRequests::First => self.first,
             ForwardedRequests::Every => true,
@@ -102,10 +115,10 @@ impl Certified {
     }
 }
 
-/// Writes the managed set; facts that are absent are left out.
-pub(crate) fn write_managed(headers: &mut HeaderMap, judged: Option<&Judged>) {
+/// Writes the managed set; facts that are absent are left out. `None` stands for a host that asks for no certificate.
+pub fn write_managed(headers: &mut HeaderMap, facts: Option<&Facts>) {
     let nothing = Facts::none();
-    let facts = judged.map_or(&nothing, Judged::facts);
+    let facts = facts.unwrap_or(&nothing);
     for (name, field) in &*MANAGED {
         let fact = facts.get(*field);
         // access-protocol §16 row 16: these three are said as `true` and `false`.

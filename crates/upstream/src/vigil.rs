@@ -13,7 +13,7 @@ use tokio::time::MissedTickBehavior;
 
 /// Why an exchange was ended from outside.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
-pub(crate) enum Cut {
+pub enum Cut {
     /// Nothing moved for as long as is allowed.
     #[error("nothing moved for too long")]
     Idle,

@@ -8,8 +8,10 @@ mod splice;
 mod websocket;
 
 use crate::body::ProxyBody;
+use crate::connect::Wire;
 use crate::transform::clean_answer;
-use crate::upstream::{Patience, UpstreamError, Watch, Wire};
+use crate::vigil::Watch;
+use crate::{Patience, UpstreamError};
 use http::header::{
     CONNECTION, CONTENT_LENGTH, SEC_WEBSOCKET_ACCEPT, SEC_WEBSOCKET_KEY, SEC_WEBSOCKET_VERSION,
     UPGRADE,

@@ -1,12 +1,12 @@
 //! An origin's answer on its way back: judged, cleaned, and streamed as it comes.
 
-use super::asking::Given;
-use super::carrier::{Carrier, Loss, Source};
-use super::error::UpstreamError;
-use super::pool::Road;
-use super::vigil::Watch;
+use crate::asking::Given;
 use crate::body::{BodyError, ProxyBody};
+use crate::carrier::{Carrier, Loss, Source};
+use crate::error::UpstreamError;
+use crate::pool::Road;
 use crate::transform::{clean_answer, clean_trailers};
+use crate::vigil::Watch;
 use bytes::Bytes;
 use http::header::{AUTHORIZATION, CONTENT_LENGTH, CONTENT_TYPE, WWW_AUTHENTICATE};
 use http::{HeaderMap, HeaderName, HeaderValue, Response, StatusCode};
@@ -26,11 +26,11 @@ pub(super) struct Arrived {
 /// Marks an answer that came before its request was sent to the end. What the client still sends after the answer
 /// would be taken for its next request, so its connection is not kept (RFC 9112 §9.3).
 #[derive(Clone, Copy, Debug)]
-pub(crate) struct Early;
+pub struct Early;
 
 /// The body of an origin's answer. Read to its end, it leaves its connection to the next request; dropped before,
 /// or ended by an error, it takes the connection with it.
-pub(crate) struct Answer {
+pub struct Answer {
     source: Source,
     watch: Watch,
     /// None after the end.
@@ -93,7 +93,7 @@ pub(super) fn pass_on(
         passed.headers_mut().remove(CONTENT_LENGTH);
     }
     if clean_answer(passed.headers_mut(), ray) > 0 {
-        tally.lane().impostors.add();
+        tally.impostor();
         arrived.road.warn_of_impostor();
     }
     let stream = is_stream(passed.headers());

@@ -15,7 +15,7 @@ const MOST: u32 = 5;
 #[error(
     "the request has passed a gateway {MOST} times already; an ingress rule leads back to a gateway"
 )]
-pub(crate) struct Loop;
+pub struct Loop;
 
 /// Counts this pass in `CDN-Loop` and leaves what others wrote there.
 ///

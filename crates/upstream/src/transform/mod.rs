@@ -11,8 +11,8 @@ mod loops;
 mod names;
 
 pub(crate) use answer::{clean_answer, clean_trailers};
-pub(crate) use client_cert::{Certified, write_managed};
-pub(crate) use loops::Loop;
+pub use client_cert::{Certified, JudgedCertificate, write_managed};
+pub use loops::Loop;
 
 use http::{HeaderMap, HeaderName, HeaderValue, header};
 use narthex_model::{CountryCode, RayId};
@@ -30,30 +30,30 @@ const FORWARDED_PROTO: HeaderName = HeaderName::from_static("x-forwarded-proto")
 
 /// What the origin is told about the caller; nothing of it comes from the request's own fields.
 #[derive(Clone, Copy, Default)]
-pub(crate) struct Introduction<'a> {
+pub struct Introduction<'a> {
     /// The application token that admitted the caller; none on bypass.
-    pub(crate) token: Option<&'a HeaderValue>,
+    pub token: Option<&'a HeaderValue>,
     /// The caller's address; persons only, not machines, not on bypass (access-protocol §6.1).
-    pub(crate) email: Option<&'a HeaderValue>,
+    pub email: Option<&'a HeaderValue>,
     /// The one header that carried a service token, when the application has such a header and it did.
-    pub(crate) spent: Option<&'a HeaderName>,
+    pub spent: Option<&'a HeaderName>,
     /// The client certificate.
-    pub(crate) certified: Option<&'a Certified>,
+    pub certified: Certified<'a>,
 }
 
 /// What the origin is told about the road the request came.
 #[derive(Clone, Copy, Debug)]
-pub(crate) struct Hop<'a> {
+pub struct Hop<'a> {
     /// Host as the client asked for it, canonical, with its port if one was sent.
-    pub(crate) host: &'a HeaderValue,
+    pub host: &'a HeaderValue,
     /// Address of the visitor.
-    pub(crate) client: IpAddr,
+    pub client: IpAddr,
     /// Address of the trusted proxy that told us about the visitor; none when the visitor came by itself.
-    pub(crate) through: Option<IpAddr>,
+    pub through: Option<IpAddr>,
     /// The visitor's country, if known.
-    pub(crate) country: Option<CountryCode>,
+    pub country: Option<CountryCode>,
     /// The request's id.
-    pub(crate) ray: &'a RayId,
+    pub ray: &'a RayId,
 }
 
 /// Turns a client's fields into the origin's. `Host` and the framing fields are left out: the connection to the
@@ -80,9 +80,7 @@ pub(crate) fn clean_request(
 
     headers.extend(who.token.map(|token| (JWT_ASSERTION, token.clone())));
     headers.extend(who.email.map(|email| (USER_EMAIL, email.clone())));
-    if let Some(certified) = who.certified {
-        certified.tell(headers);
-    }
+    who.certified.tell(headers);
     let mut add = |name: HeaderName, value: &str| {
         if let Ok(value) = HeaderValue::from_bytes(value.as_bytes()) {
             headers.insert(name, value);

@@ -1,17 +1,17 @@
 //! Asking one origin: over a connection at hand or a new one, and a second time where that is safe.
 
-use super::answer::{self, Arrived};
-use super::carrier::{Carrier, Failed, Loss};
-use super::connect::Dialer;
-use super::error::UpstreamError;
-use super::head::Head;
-use super::pool::Road;
-use super::retry;
-use super::upload::{Progress, Upload};
-use super::vigil::{Cut, Watch};
-use super::{Patience, Tally};
+use crate::answer::{self, Arrived};
 use crate::body::{ClientBody, ProxyBody};
+use crate::carrier::{Carrier, Failed, Loss};
+use crate::connect::Dialer;
+use crate::error::UpstreamError;
+use crate::head::Head;
+use crate::pool::Road;
+use crate::retry;
 use crate::upgrade::{self, Ask};
+use crate::upload::{Progress, Upload};
+use crate::vigil::{Cut, Watch};
+use crate::{Patience, Tally};
 use http::{Response, StatusCode};
 use http_body::Body as _;
 use narthex_model::RayId;
@@ -32,7 +32,7 @@ pub(super) struct Asking<'a> {
 #[derive(Clone, Copy)]
 pub(super) struct Given<'a> {
     pub(super) ray: &'a RayId,
-    pub(super) tally: &'a Tally,
+    pub(super) tally: &'a dyn Tally,
     pub(super) patience: Patience,
 }
 
@@ -73,7 +73,7 @@ impl Asking<'_> {
                         return Err(lost(loss, &progress).await);
                     }
                     carrier.doubt();
-                    self.given.tally.lane().upstream_retries.add();
+                    self.given.tally.retried();
                     tried = true;
                     (upload, progress) = Upload::new(ClientBody::Empty, self.watch.exchange());
                 }

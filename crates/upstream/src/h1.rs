@@ -3,9 +3,9 @@
 //! A [`Line`] carries one request at a time. A line that is dropped is closed; only [`super::pool`] keeps one for
 //! another request.
 
-use super::connect::Wire;
-use super::head::Head;
-use super::upload::{CutOff, Upload};
+use crate::connect::Wire;
+use crate::head::Head;
+use crate::upload::{CutOff, Upload};
 use bytes::Bytes;
 use http::Response;
 use http_body::{Frame, SizeHint};

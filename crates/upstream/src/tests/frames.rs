@@ -305,7 +305,7 @@ fn n19_a_request_that_a_leaving_origin_did_not_take_goes_elsewhere() {
         assert_eq!(not_taken.await.unwrap(), StatusCode::OK, "asked again over another connection");
         raw.send(&fine(first)).await;
         assert_eq!(taken.await.unwrap(), StatusCode::OK, "what it took it finishes");
-        assert_eq!(gateway.reading().upstream_retries, 1);
+        assert_eq!(gateway.tally.retries.get(), 1);
     });
 }
 

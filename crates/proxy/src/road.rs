@@ -1,0 +1,94 @@
+//! The gate between the decision and the road to an origin: without a [`Permit`] nothing passes it.
+
+use crate::meters::{LaneMeters, Meters};
+use crate::permit::Permit;
+use crate::settings::Limits;
+use crate::target::Target;
+use http::{HeaderValue, Request, Response};
+use narthex_model::{IngressRule, RayId};
+use narthex_upstream::{
+    ClientBody, Hop, Introduction, Outbound, Patience, ProxyBody, Tally, UpstreamError, Upstreams,
+};
+use std::sync::Arc;
+use tokio::sync::watch;
+
+/// One core's road to all origins.
+pub(crate) struct Road(Upstreams);
+
+impl Road {
+    /// Opens the road of the core `lane`. Must be called where tasks of this core can be spawned; `revocations` moves
+    /// whenever something was revoked.
+    pub(crate) fn open(
+        revocations: watch::Receiver<u64>,
+        meters: Arc<Meters>,
+        lane: usize,
+        limits: &Limits,
+    ) -> Self {
+        let patience = Patience {
+            first_byte: limits.origin_first_byte,
+            idle: limits.origin_idle,
+            stream: limits.stream_idle,
+            untaken: limits.write_stall,
+        };
+        Self(Upstreams::start(revocations, Box::new(Counted { meters, lane }), patience))
+    }
+
+    /// Sends a request that was let in to its origin and brings back the answer's head; the body streams after it.
+    ///
+    /// # Errors
+    /// [`UpstreamError`]; none of them is an answer of the origin.
+    pub(crate) async fn forward(
+        &self,
+        permit: Permit<'_>,
+        origin: &Arc<IngressRule>,
+        request: Request<ClientBody>,
+        managed: bool,
+        target: &Target,
+        ray: &RayId,
+    ) -> Result<Response<ProxyBody>, UpstreamError> {
+        let source = permit.source();
+        let host = HeaderValue::try_from(target.authority().to_string());
+        let outbound = Outbound {
+            origin,
+            who: Introduction {
+                token: permit.assertion(),
+                email: permit.email(),
+                spent: permit.spent(),
+                certified: permit.certified(managed),
+            },
+            hop: Hop {
+                host: &host.expect("a hostname and a port are visible ASCII"),
+                client: source.ip,
+                through: source.through,
+                country: source.country,
+                ray,
+            },
+            path: target.path_and_query(),
+            websocket_over_http2: target.is_websocket_over_http2(),
+            leash: permit.leash(),
+        };
+        self.0.send(outbound, request).await
+    }
+}
+
+/// Where one core counts what happens on its road.
+struct Counted {
+    meters: Arc<Meters>,
+    lane: usize,
+}
+
+impl Counted {
+    fn lane(&self) -> &LaneMeters {
+        self.meters.lane(self.lane)
+    }
+}
+
+impl Tally for Counted {
+    fn retried(&self) {
+        self.lane().upstream_retries.add();
+    }
+
+    fn impostor(&self) {
+        self.lane().impostors.add();
+    }
+}
