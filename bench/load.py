@@ -115,9 +115,13 @@ def new_connections(peer, seconds):
     return {"cpu_us": spent / 1000 / made, "rate": made / active, "busy": spent / 1e9 / active, "failed": failed}
 
 
-def counted(peer, what, program, *arguments):
+def own(program, *arguments):
+    return [sys.executable, os.path.join(BENCH, program), *map(str, arguments)]
+
+
+def counted(peer, what, command):
     """A load of our own, which says `begin` and at its end how many it did in how many seconds."""
-    process = on_load_core(peer.rig, [sys.executable, os.path.join(BENCH, program), *map(str, arguments)])
+    process = on_load_core(peer.rig, command)
     if (line := process.stdout.readline().strip()) != "begin":
         raise SystemExit(f"{what} through {peer.name}: {line}{process.stdout.read()}")
     cpu = peer.cpu()
@@ -131,14 +135,17 @@ def counted(peer, what, program, *arguments):
 
 def websocket_messages(peer, seconds):
     """Messages of 64 bytes there and back over 16 connections; a pair of them is one."""
-    return counted(peer, "WebSockets", "websocket.py", "client", peer.port, seconds, 16, peer.header or "")
+    return counted(peer, "WebSockets", own("websocket.py", "client", peer.port, seconds, 16, peer.header or ""))
+
+
+def certificate_client(peer, seconds, kind):
+    """Connections that show a client certificate (leaf and intermediate), each with one request; 8 at a time. `kind`: full or resumed."""
+    clients = peer.rig.clients
+    return own("handshakes.py", peer.certificates_port, CERTIFICATES_HOST, seconds, 8, clients.chain, clients.key, kind)
 
 
 def with_certificate(kind):
-    """Connections that show a client certificate (leaf and intermediate), each with one request; 8 at a time. `kind`: full or resumed."""
-    return lambda peer, seconds: counted(
-        peer, "Client certificates", "handshakes.py", peer.certificates_port, CERTIFICATES_HOST, seconds, 8, peer.rig.clients.chain,
-        peer.rig.clients.key, kind)
+    return lambda peer, seconds: counted(peer, "Client certificates", certificate_client(peer, seconds, kind))
 
 
 class Load:

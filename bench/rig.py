@@ -122,14 +122,14 @@ Ciphersuites = {CIPHER}
             self.stop(process)
         shutil.rmtree(self.dir, ignore_errors=True)
 
-    def nginx(self, name, core, port, http):
+    def nginx(self, name, core, port, http, connections=8192):
         """An nginx with one worker; `http` is what stands inside its `http { }`."""
         user = f"user {pwd.getpwuid(0).pw_name};" if os.getuid() == 0 else ""
         conf = self.write(f"{name}.conf", f"""
 {user} daemon off; master_process on; worker_processes 1; pid {self.path(name)}.pid;
 error_log {self.path(name)}.err warn;
 worker_rlimit_nofile 20000;
-events {{ worker_connections 8192; }}
+events {{ worker_connections {connections}; }}
 http {{
   access_log off; keepalive_requests 1000000000; keepalive_timeout 3600s; client_max_body_size 0;
   client_body_temp_path {self.path(name)}-b; proxy_temp_path {self.path(name)}-p; fastcgi_temp_path {self.path(name)}-f;

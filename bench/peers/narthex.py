@@ -17,16 +17,18 @@ class Narthex(Peer):
     key = "narthex"
     name = "narthex, full check"
 
-    def __init__(self, rig, bench):
+    def __init__(self, rig, bench, cores=1, settings=""):
+        """`cores`: how many it serves on; `settings`: more lines of its configuration."""
         super().__init__(rig, bench)
         self.certificates_port = self.port
         self.mailbox = Mailbox()
         self.token = "bench-" + os.urandom(16).hex()
-        self.config = rig.write("narthex.toml", f"""
-data_dir = "{rig.path('narthex-data')}"
+        self.data = rig.path(f"narthex-data-{self.port}")
+        self.config = rig.write(f"narthex-{self.port}.toml", f"""
+data_dir = "{self.data}"
 [listen]
 https = ["127.0.0.1:{self.port}"]
-cores = 1
+cores = {cores}
 [team]
 name = "bench"
 domain = "team.{HOST}:{self.port}"
@@ -51,13 +53,19 @@ service = "http://127.0.0.1:{rig.origin_port}"
 [[ingress]]
 hostname = "{CERTIFICATES_HOST}"
 service = "http://127.0.0.1:{rig.origin_port}"
+{settings}
 """)
         self.certs = None
         with self.running():
             self.certs = json.loads(Browser(rig.cert).once("GET", f"https://team.{HOST}:{self.port}/cdn-cgi/access/certs")[2])
 
     def version(self):
-        return machine.said_by(self.bench.options.binary, "--version")
+        binary = self.bench.options.binary
+        how = os.path.join(os.path.dirname(binary), "BUILD")  # beside what deploy/release made
+        if not os.path.exists(how):
+            return machine.said_by(binary, "--version")
+        with open(how) as f:
+            return f"{machine.said_by(binary, '--version')} ({f.read().strip()})"
 
     def launch(self):
         return [self.rig.start(self.rig.cores.proxy, self.bench.options.binary, "serve", "--config", self.config, port=self.port)]

@@ -28,6 +28,7 @@ class Nginx(Peer):
     key = "nginx"
     name = "nginx, bare `proxy_pass`"
     checks = False
+    connections = 8192
 
     def __init__(self, rig, bench):
         super().__init__(rig, bench)
@@ -49,4 +50,4 @@ class Nginx(Peer):
     ssl_client_certificate {self.rig.clients.ca}; ssl_verify_client optional; ssl_verify_depth 2;
     if ($ssl_client_verify != SUCCESS) {{ return 403; }}
     location / {{ proxy_pass http://origin; }}
-  }}""")]
+  }}""", self.connections)]

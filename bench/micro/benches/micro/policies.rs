@@ -1,22 +1,21 @@
 //! Policies: one request decided by as many rules as there are, the last of which is the one that holds.
 
 use divan::{Bencher, black_box};
+use narthex_bench::{address, object};
 use narthex_model::{Group, GroupId, Identity, Policy};
 use narthex_policy::{CertificateFact, Facts, Outcome, Person, PolicyList};
 use serde_json::{Value, json};
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-const MADE: &str = "2026-01-01T00:00:00Z";
-
 fn policy(number: usize, include: &Value) -> Arc<Policy> {
-    let body = json!({"id": format!("00000000-0000-4000-8000-{number:012}"), "name": "p", "decision": "allow",
-        "include": include, "created_at": MADE, "updated_at": MADE});
-    Arc::new(serde_json::from_value(body).expect("a policy"))
+    let id = format!("00000000-0000-4000-8000-{number:012}");
+    object(json!({"id": id, "name": "p", "decision": "allow", "include": include}))
 }
 
+/// A rule for each of so many addresses, the last of which is Ann's.
 fn addresses(rules: usize) -> Value {
-    let others = (1..rules).map(|n| json!({"email": {"email": format!("person{n}@example.com")}}));
+    let others = (1..rules).map(|n| json!({"email": {"email": address(n)}}));
     others.chain([json!({"email": {"email": "ann@example.com"}})]).collect()
 }
 
@@ -63,9 +62,8 @@ fn policies_of_one_rule(bencher: Bencher<'_, '_>, policies: usize) {
 #[divan::bench(args = [1, 10, 1_000])]
 fn rules_of_a_group(bencher: Bencher<'_, '_>, rules: usize) {
     let id = "9335d417-61da-459d-899c-0a01c76a2f94";
-    let group = json!({"id": id, "name": "g", "include": addresses(rules), "created_at": MADE, "updated_at": MADE});
-    let group: Group = serde_json::from_value(group).expect("a group");
-    let groups: BTreeMap<GroupId, Arc<Group>> = BTreeMap::from([(group.id, Arc::new(group))]);
+    let group: Arc<Group> = object(json!({"id": id, "name": "g", "include": addresses(rules)}));
+    let groups: BTreeMap<GroupId, Arc<Group>> = BTreeMap::from([(group.id, group)]);
     let policy = policy(1, &json!([{"group": {"id": id}}]));
     decide(bencher, &PolicyList::compile(&[policy], &groups).expect("sound rules"));
 }
