@@ -40,8 +40,8 @@ impl Message {
         only(tree, response, &RESPONSE_CHILDREN)?;
         let (payload, signatures) = match payload {
             Found::Clear(assertion) => {
-                only(tree, assertion, &ASSERTION_CHILDREN)?;
                 let signature = signature_of(tree, assertion)?;
+                only(tree, assertion, &ASSERTION_CHILDREN)?;
                 let found =
                     usize::from(signature.is_some()) + usize::from(response_signature.is_some());
                 (Payload::Clear { assertion, signature }, found)
