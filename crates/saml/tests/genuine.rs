@@ -1,5 +1,7 @@
 //! Honest responses are accepted, and what they say arrives unchanged.
 
+#![allow(clippy::unwrap_used, reason = "part of the tests")]
+
 mod forge;
 
 use forge::{NOW, Plan, Scene, assertion, genuine, response, sign, unsigned};

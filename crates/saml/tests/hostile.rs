@@ -2,6 +2,8 @@
 //! published attacks (signature wrapping by Somorovsky and others, comment truncation, canonicalisation that fails
 //! open, parser differentials) and the checklist of this project (S1 to S12).
 
+#![allow(clippy::unwrap_used, reason = "part of the tests")]
+
 mod forge;
 
 use forge::{

@@ -9,9 +9,10 @@
 use std::sync::LazyLock;
 
 use aws_lc_rs::digest::{SHA256, digest};
+use aws_lc_rs::encoding::{AsDer, PublicKeyX509Der};
 use aws_lc_rs::hmac;
 use aws_lc_rs::rand::SystemRandom;
-use aws_lc_rs::signature::{RSA_PKCS1_SHA256, RsaKeyPair};
+use aws_lc_rs::signature::{KeyPair as _, RSA_PKCS1_SHA256, RsaKeyPair};
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 use narthex_saml::{
@@ -59,6 +60,12 @@ impl Signer {
 
     pub fn decryption_key(&self) -> DecryptionKey {
         DecryptionKey::from_pkcs8(&self.pkcs8).unwrap()
+    }
+
+    /// The public key, as `SubjectPublicKeyInfo`.
+    pub fn public_key(&self) -> Vec<u8> {
+        let der: PublicKeyX509Der<'_> = self.pair.public_key().as_der().unwrap();
+        der.as_ref().to_vec()
     }
 
     pub fn sign(&self, message: &[u8]) -> Vec<u8> {
