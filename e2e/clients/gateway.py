@@ -111,9 +111,8 @@ smtp = "smtp://127.0.0.1:{smtp_port}"
         self.log = open(os.path.join(self.dir, "log"), "w+")
         os.mkdir(os.path.join(self.dir, "data"), 0o700)
         around = small_disk(disk) if disk else []
-        self.process = subprocess.Popen(
-            [*command, *around, BINARY, "serve", "--config", os.path.join(self.dir, "narthex.toml")],
-            stdout=self.log, stderr=stderr or self.log, cwd=self.dir)
+        self.started = ([*command, *around, BINARY, "serve", "--config", os.path.join(self.dir, "narthex.toml")], stderr or self.log)
+        self.process = self.start()
         self.data = os.path.join(f"/proc/{self.process.pid}/root{self.dir}" if disk else self.dir, "data")
         self.wait()
         self.account = self.api("GET", "/accounts")[0]["id"]
@@ -132,6 +131,17 @@ smtp = "smtp://127.0.0.1:{smtp_port}"
     @property
     def api_base(self):
         return f"https://admin.localhost:{self.port}/client/v4"
+
+    def start(self):
+        command, stderr = self.started
+        return subprocess.Popen(command, stdout=self.log, stderr=stderr, cwd=self.dir)
+
+    def crash(self):
+        """kill -9, and a new process on the same data; not with `disk`, which ends with its namespace."""
+        self.process.kill()
+        self.process.wait(40)
+        self.process = self.start()
+        self.wait()
 
     def wait(self):
         deadline = time.monotonic() + 60

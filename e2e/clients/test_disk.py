@@ -7,6 +7,7 @@ import os
 import resource
 import sqlite3
 import tempfile
+import time
 
 import pytest
 from gateway import ApiError, Gateway, can_mount, policy
@@ -25,6 +26,11 @@ class Place:
         self.machine = self.gateway.service_token("steady")
         self.pair = {"cf-access-client-id": self.machine["client_id"], "cf-access-client-secret": self.machine["client_secret"]}
         self.app = self.gateway.protect(policy("non_identity", [{"service_token": {"token_id": self.machine["id"]}}]))
+        self.gateway.organization(strict_service_token_auth=False)
+        self.doomed = self.gateway.protect(
+            policy("non_identity", [{"service_token": {"token_id": self.machine["id"]}}]), policy("allow", [{"everyone": {}}]))
+        self.token = self.doomed.request("GET", "/", self.pair).cookies["CF_Authorization"].value
+        assert self.opens()
         self.kept = set()
         self.crowd = Crowd([Caller(self.app, self.pair, self.machine["client_id"], alpn) for alpn in ("http/1.1", "h2")])
 
@@ -78,6 +84,20 @@ class Place:
         answer = self.gateway.request("GET", f"{self.gateway.team}/cdn-cgi/access/certs")
         return json.loads(answer.body)["public_cert"]["kid"]
 
+    def opens(self):
+        """Whether the token that will be revoked is good."""
+        return self.doomed.request("GET", "/", {"Cookie": f"CF_Authorization={self.token}"}).status == 200
+
+    def revokes(self):
+        """Nobody waits for room on the disk to lock somebody out."""
+        assert self.opens()
+        try:
+            self.gateway.access("POST", f"/apps/{self.doomed.id}/revoke_tokens")
+        except ApiError as refused:
+            [error] = refused.errors
+            assert refused.status == 507 and "refused by this gateway from now on" in error["message"], refused
+        assert not self.opens()
+
     def stranger(self):
         wrong = {**self.pair, "cf-access-client-secret": "0" * 64}
         return self.app.request("GET", "/", wrong).status
@@ -104,17 +124,29 @@ class Place:
                 return database.execute("PRAGMA integrity_check").fetchall()
 
 
-def story(place, fill, free, kinds=5):
-    """The same for everything that keeps a disk from taking more; writes of so many `kinds` are tried."""
+def until(what, holds):
+    deadline = time.monotonic() + 60
+    while not holds():
+        assert time.monotonic() < deadline, what
+        time.sleep(0.05)
+
+
+def story(place, fill, free, kinds=5, again=None):
+    """The same for everything that keeps a disk from taking more; writes of so many `kinds` are tried. `again` is what
+    comes after it."""
     try:
         place.write("before")
         with place.crowd.unharmed():
             undo = fill(place.gateway)
             place.refuses_writes(kinds)
-            assert place.stranger() == 401, "nobody gets in who did not before"
+            place.revokes()
+            assert place.stranger() == 403, "nobody gets in who did not before"
         with place.crowd.unharmed():
             free(undo)
             place.accepts_writes()
+            assert not place.opens(), "what was revoked stays revoked"
+        if again:
+            again(place)
     finally:
         place.end()
 
@@ -144,7 +176,13 @@ def test_a10_a_limit_of_the_file_size():
     def free(gateway):
         resource.prlimit(gateway.process.pid, resource.RLIMIT_FSIZE, (resource.RLIM_INFINITY, resource.RLIM_INFINITY))
 
-    story(Place(), fill, free)
+    def again(place):
+        """What could not be written while the disk was full was written later, without another call."""
+        until("the revocation is durable", lambda: "had refused are durable now" in place.gateway.logged())
+        place.gateway.crash()
+        assert not place.opens()
+
+    story(Place(), fill, free, again=again)
 
 
 def test_a10_somebody_else_holds_the_database():

@@ -16,7 +16,7 @@ use narthex_model::{
     SecretHash, UnixSeconds,
 };
 use narthex_snapshot::{Live, Materials, Snapshot};
-use narthex_store::{Change, SqliteStore, Store};
+use narthex_store::{Change, OwedRevocations, SqliteStore, Store};
 use narthex_token::{Binding, KeyRing, PersonToken, SigningKey};
 use serde_json::json;
 use std::collections::hash_map::RandomState;
@@ -290,8 +290,11 @@ async fn api(token: &str) -> (Api, tempfile::TempDir) {
     let live = Arc::new(Live::new(snapshot));
     let standing = Standing { revision, configuration };
     let desk = Desk::new(live.clone(), store.clone(), materials, vec![key], standing);
+    let (records, _later) = tokio::sync::mpsc::channel(1);
     let api = Api::new(ApiParts {
         live,
+        revocations: Arc::new(OwedRevocations::to(store.clone())),
+        records,
         store,
         desk: Arc::new(desk),
         clock: Clock::manual(NOW),

@@ -100,6 +100,8 @@ pub enum ApiError {
     NoOrganization,
     /// The store did not take it.
     Store(StoreError),
+    /// What was revoked is refused by this node from now on, but the store did not take it.
+    RevokedHere(StoreError),
     /// A mistake of ours; the text is for the log.
     Internal(String),
 }
@@ -287,6 +289,16 @@ impl ApiError {
                 "access.api.error.not_enabled: the team has no organization yet; restart the gateway to make it",
             ),
             Self::Store(error) => unstored(error),
+            Self::RevokedHere(error) => Told {
+                status: StatusCode::INSUFFICIENT_STORAGE,
+                passing: true,
+                message: format!(
+                    "access.api.error.internal_server_error: revoked, and refused by this gateway from now on, but not \
+                     written down: {error}. It is forgotten if the gateway restarts before it could write it, which it \
+                     tries every second; repeat the call until it succeeds"
+                ),
+                ..unstored(error)
+            },
             Self::Internal(why) => Told {
                 for_operator: Some(why.clone()),
                 ..Told::new(
@@ -402,6 +414,8 @@ mod tests {
                 None,
             ),
             (ApiError::Store(StoreError::Damaged("x".to_owned())), 500, 10_001, None, should_not),
+            (ApiError::RevokedHere(StoreError::Full), 507, 10_001, Some("2"), None),
+            (ApiError::RevokedHere(StoreError::Locked), 507, 10_001, Some("2"), None),
             (ApiError::Internal("secret".to_owned()), 500, 10_001, None, should_not),
             (ApiError::Conflict("in use".to_owned()), 409, 12_132, None, should_not),
             (ApiError::NotBuilt("tags"), 501, 7000, None, should_not),

@@ -49,7 +49,7 @@ impl Desk {
         for token in &unused {
             let what = Revoked::ServiceToken(token.client_id.clone());
             let until = now.plus(LONGEST_TOKEN_SECONDS);
-            self.store().put_revocation(&Revocation { what, at: now, until }).await?;
+            self.store().put_revocations(&[Revocation { what, at: now, until }]).await?;
             self.live().revocations.revoke_service_token(&token.client_id, now);
             info!(service_token.id = %token.id, "an unused service token was {deed}");
         }

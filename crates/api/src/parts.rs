@@ -2,11 +2,12 @@
 
 use crate::desk::Desk;
 use narthex_idp::Fence;
-use narthex_model::{Clock, RayId};
+use narthex_model::{AccessRecord, Clock, RayId};
 use narthex_snapshot::Live;
-use narthex_store::Store;
+use narthex_store::{OwedRevocations, Store};
 use std::net::IpAddr;
 use std::sync::Arc;
+use tokio::sync::mpsc;
 
 /// What the API works with.
 pub struct ApiParts {
@@ -14,6 +15,10 @@ pub struct ApiParts {
     pub live: Arc<Live>,
     /// What is kept.
     pub store: Arc<dyn Store>,
+    /// The way of revocations to the store.
+    pub revocations: Arc<OwedRevocations>,
+    /// Where an access record goes that the store does not take at once.
+    pub records: mpsc::Sender<AccessRecord>,
     /// Through whom the configuration changes.
     pub desk: Arc<Desk>,
     /// What time it is.

@@ -42,7 +42,7 @@ use http::{HeaderValue, Method, Request, Response, header};
 use narthex_idp::Providers;
 use narthex_model::{AccessRecord, Clock};
 use narthex_snapshot::Live;
-use narthex_store::Store;
+use narthex_store::{OwedRevocations, Store};
 use silent::SilentHosts;
 use std::fmt;
 use std::sync::Arc;
@@ -55,6 +55,8 @@ pub struct Parts {
     pub live: Arc<Live>,
     /// Where people, sessions and pending logins are kept.
     pub store: Arc<dyn Store>,
+    /// The way of revocations to the store.
+    pub revocations: Arc<OwedRevocations>,
     /// Identity providers, and the way out for mail.
     pub providers: Providers,
     /// Where access records go; a login waits while the queue is full, so that none goes unrecorded.
@@ -67,6 +69,7 @@ pub struct Parts {
 pub struct Portal {
     live: Arc<Live>,
     store: Arc<dyn Store>,
+    revocations: Arc<OwedRevocations>,
     providers: Providers,
     records: mpsc::Sender<AccessRecord>,
     clock: Clock,
@@ -79,10 +82,10 @@ impl Portal {
     /// Puts the parts together; nothing is called yet.
     #[must_use]
     pub fn new(parts: Parts) -> Self {
-        let Parts { live, store, providers, records, clock } = parts;
+        let Parts { live, store, revocations, providers, records, clock } = parts;
         let (logins, silent) = (Throttle::of_logins(), SilentHosts::default());
         let forms = forms::Ledger::default();
-        Self { live, store, providers, records, clock, logins, silent, forms }
+        Self { live, store, revocations, providers, records, clock, logins, silent, forms }
     }
 
     /// Answers a request to the team domain. Bodies are form posts; the caller bounds them (64 KiB).

@@ -25,7 +25,7 @@ impl Portal {
     ) -> Result<Response, Trouble> {
         let onwards = self.onwards(ask, snapshot);
         if let Some(session) = self.global_session(ask, snapshot).await? {
-            self.end_session(&session.nonce, ask.now).await?;
+            self.end_session(&session.nonce, ask.now).await;
             self.record_logout(ask, &session.identity, None).await;
         }
         let response = match onwards {
@@ -46,7 +46,9 @@ impl Portal {
         ask: &Ask<'_>,
         snapshot: &Snapshot,
     ) -> Result<Response, Trouble> {
-        self.drop_forms(ask).await?;
+        if let Err(error) = self.drop_forms(ask).await {
+            tracing::warn!(%error, "forms of somebody who logged out stay until their time is over");
+        }
         let mut ended = false;
         for jwt in ask.cookies(cookie::AUTHORIZATION) {
             let Ok(AppToken::Person(token)) = snapshot.keys.open_any_app(jwt, ask.now) else {
@@ -55,7 +57,7 @@ impl Portal {
             ended = true;
             if let Some(session) = self.session(&token.identity_nonce).await? {
                 let app = snapshot.app_by_aud(&token.aud);
-                self.end_session(&session.nonce, ask.now).await?;
+                self.end_session(&session.nonce, ask.now).await;
                 self.record_logout(ask, &session.identity, app.map(AsRef::as_ref)).await;
             }
         }

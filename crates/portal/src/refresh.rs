@@ -64,7 +64,7 @@ impl Portal {
         let before = before.filter(|b| ask.now < b.expires_at).ok_or(Trouble::LoginOver)?;
         if identity.email != before.identity.email || identity.id != before.identity.id {
             // Whoever sits there now is not whom the session is for (security O9).
-            self.end_session(&before.nonce, ask.now).await?;
+            self.end_session(&before.nonce, ask.now).await;
             let reason = "logged in again as somebody else; the session was ended";
             self.record_refresh(ask, idp, &identity, Verdict::Refused, reason).await;
             return Err(Trouble::OtherAccount);

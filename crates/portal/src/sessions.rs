@@ -5,7 +5,7 @@ use crate::ask::Ask;
 use crate::trouble::Trouble;
 use narthex_model::{AppId, IdentityNonce, Organization, Session, UnixSeconds};
 use narthex_snapshot::{App, LONGEST_TOKEN_SECONDS, Snapshot};
-use narthex_store::StoreError;
+use narthex_store::{Revocation, StoreError};
 use narthex_token::{OrgToken, cookie, set_cookie};
 use std::sync::Arc;
 
@@ -101,7 +101,7 @@ impl Portal {
         let before = self.global_session(ask, snapshot).await?;
         self.keep_session(session.clone()).await?;
         if let Some(before) = before {
-            self.end_session(&before.nonce, ask.now).await?;
+            self.end_session(&before.nonce, ask.now).await;
         }
         let token = OrgToken {
             aud: snapshot.organization.aud.clone(),
@@ -116,17 +116,16 @@ impl Portal {
         Ok(set_cookie::org_authorization(&jwt, session.expires_at))
     }
 
-    /// Ends a session: nothing issued under it is accepted from now on.
-    pub(crate) async fn end_session(
-        &self,
-        nonce: &IdentityNonce,
-        now: UnixSeconds,
-    ) -> Result<(), StoreError> {
+    /// Ends a session: nothing issued under it is accepted from now on, on this node also while the store takes nothing.
+    pub(crate) async fn end_session(&self, nonce: &IdentityNonce, now: UnixSeconds) {
         // Longer than any token can live, also one that is being minted while we are here.
         let until = now.plus(LONGEST_TOKEN_SECONDS);
         self.live.revocations.end_session(nonce, until);
         self.live.sessions.remove(nonce);
-        self.store.end_session(nonce, until).await
+        let ended = Revocation::of_session(nonce.clone(), until);
+        if let Err(error) = self.revocations.write(vec![ended]).await {
+            tracing::error!(%error, "the end of a session is not durable yet, and is forgotten if the gateway restarts now");
+        }
     }
 }
 

@@ -12,6 +12,7 @@ use narthex_api::Desk;
 use narthex_model::Clock;
 use narthex_proxy::Meters;
 use narthex_snapshot::Live;
+use narthex_store::OwedRevocations;
 use std::fmt;
 use std::sync::Arc;
 
@@ -20,6 +21,7 @@ pub(crate) struct GatewayFigures {
     pub(crate) meters: Arc<Meters>,
     pub(crate) live: Arc<Live>,
     pub(crate) counts: Arc<RecordCounts>,
+    pub(crate) revocations: Arc<OwedRevocations>,
     pub(crate) dropped_lines: DroppedLines,
     pub(crate) health: Arc<Health>,
     pub(crate) restarts: Arc<Restarts>,
@@ -152,6 +154,11 @@ impl Figures for GatewayFigures {
             "sessions",
             "Login sessions in force",
             &[(&[], whole(self.live.sessions.len() as u64))],
+        )?;
+        page.gauge(
+            "revocations_owed",
+            "Revocations in force that the store has not taken yet",
+            &[(&[], whole(self.revocations.count() as u64))],
         )?;
         certificates::write(page, &self.desk.standing().configuration, self.clock.now())?;
         certificates::write_lists(page, &snapshot, self.clock.now())?;

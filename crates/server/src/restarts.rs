@@ -14,6 +14,8 @@ const REST: Duration = Duration::from_secs(1);
 pub(crate) enum Work {
     /// Access records on their way to the store.
     Records,
+    /// Revocations that the store did not take at once.
+    Revocations,
     /// What happens once a minute.
     Housekeeping,
     /// Another reading of the configuration file.
@@ -25,12 +27,19 @@ pub(crate) enum Work {
 }
 
 impl Work {
-    const ALL: [Self; 5] =
-        [Self::Records, Self::Housekeeping, Self::Reload, Self::RevocationLists, Self::Responders];
+    const ALL: [Self; 6] = [
+        Self::Records,
+        Self::Revocations,
+        Self::Housekeeping,
+        Self::Reload,
+        Self::RevocationLists,
+        Self::Responders,
+    ];
 
     const fn name(self) -> &'static str {
         match self {
             Self::Records => "records",
+            Self::Revocations => "revocations",
             Self::Housekeeping => "housekeeping",
             Self::Reload => "reload",
             Self::RevocationLists => "revocation_lists",
@@ -103,6 +112,7 @@ mod tests {
             restarts.read(),
             [
                 ("records", 0),
+                ("revocations", 0),
                 ("housekeeping", 2),
                 ("reload", 1),
                 ("revocation_lists", 0),

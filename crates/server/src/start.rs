@@ -20,7 +20,7 @@ use narthex_model::{
 use narthex_portal::{Parts, Portal};
 use narthex_proxy::{CertificateSource, LocalCa, Meters, ServerCertificate};
 use narthex_snapshot::{Live, Materials, RevocationLists, Snapshot};
-use narthex_store::{AdminRecord, Change, Revoked, SqliteStore, Store};
+use narthex_store::{AdminRecord, Change, OwedRevocations, Revoked, SqliteStore, Store};
 use narthex_token::KeyRing;
 use serde_json::json;
 use std::io;
@@ -107,6 +107,8 @@ pub struct Running {
     fetcher: JoinHandle<()>,
     responders: JoinHandle<()>,
     record_keeper: JoinHandle<()>,
+    revocations: Arc<OwedRevocations>,
+    settler: JoinHandle<()>,
     restarts: Arc<Restarts>,
     local_ca: Arc<LocalCa>,
 }
@@ -177,10 +179,12 @@ pub async fn start(
     ));
     let (record_sender, record_queue) = mpsc::channel(records::QUEUE);
     let (errand_sender, errand_queue) = mpsc::channel(errands::QUEUE);
+    let revocations = Arc::new(OwedRevocations::to(store.clone()));
     let desks = Desks {
         portal: Arc::new(Portal::new(Parts {
             live: live.clone(),
             store: store.clone(),
+            revocations: revocations.clone(),
             providers,
             records: record_sender.clone(),
             clock: clock.clone(),
@@ -188,6 +192,8 @@ pub async fn start(
         api: Arc::new(Api::new(ApiParts {
             live: live.clone(),
             store: store.clone(),
+            revocations: revocations.clone(),
+            records: record_sender.clone(),
             desk: desk.clone(),
             clock: clock.clone(),
             fence: fence.clone(),
@@ -264,6 +270,7 @@ pub async fn start(
         meters,
         live: live.clone(),
         counts,
+        revocations: revocations.clone(),
         dropped_lines,
         health: health.clone(),
         restarts: restarts.clone(),
@@ -288,6 +295,8 @@ pub async fn start(
         household: tokio::spawn(household.keep(restarts.clone())),
         fetcher: tokio::spawn(fetcher.keep(restarts.clone())),
         responders: tokio::spawn(responders.keep(restarts.clone())),
+        settler: tokio::spawn(settle(revocations.clone(), restarts.clone())),
+        revocations,
         restarts,
         record_keeper,
         local_ca,
@@ -300,6 +309,11 @@ async fn open_store(
 ) -> Result<Arc<dyn Store>, StartError> {
     let StoreRoute::Sqlite(path) = &settings.store;
     Ok(Arc::new(SqliteStore::open(path, master).await?))
+}
+
+/// Offers the store what it did not take, for ever.
+async fn settle(revocations: Arc<OwedRevocations>, restarts: Arc<Restarts>) {
+    while restarts.again(Work::Revocations, revocations.keep_settling()).await {}
 }
 
 /// The stored configuration with an organisation in it.
@@ -436,11 +450,16 @@ impl Running {
         self.household.abort();
         self.fetcher.abort();
         self.responders.abort();
+        self.settler.abort();
         let counts = self.proxy.drain(DRAIN).await;
         if !counts.is_empty()
             && let Err(error) = self.store.fold_traffic(&counts).await
         {
             tracing::warn!(%error, "the last traffic counts were not kept");
+        }
+        if let Err(error) = self.revocations.settle().await {
+            let revocations = self.revocations.count();
+            tracing::error!(%error, revocations, "revocations were never written and end with this process: repeat them after the start");
         }
         // The data path has dropped its senders; the portal's end when its last errand has.
         let _ = tokio::time::timeout(Duration::from_secs(5), self.record_keeper).await;

@@ -63,6 +63,12 @@ impl Sessions {
         table.values().filter(|s| s.identity.user_uuid == user).cloned().collect()
     }
 
+    /// Every session.
+    #[must_use]
+    pub fn all(&self) -> Vec<Arc<Session>> {
+        self.by_nonce.pin().values().cloned().collect()
+    }
+
     /// Forgets the sessions under which no token can be in force any more.
     pub fn forget_expired(&self, now: UnixSeconds) {
         self.by_nonce.pin().retain(|_, session| now < session.tokens_until);

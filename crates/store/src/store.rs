@@ -146,9 +146,9 @@ pub trait Store: Send + Sync {
     /// Ends every session, as [`Self::end_session`] ends one, and answers which they were.
     async fn end_all_sessions(&self, until: UnixSeconds) -> Result<Vec<IdentityNonce>, StoreError>;
 
-    /// Keeps a revocation; the later instants win over those already kept. Revoking a session or a user also
+    /// Keeps revocations, all or none; the later instants win over those already kept. Revoking a session or a user also
     /// removes the session, or those of the user's sessions that began at or before `at`.
-    async fn put_revocation(&self, revocation: &Revocation) -> Result<(), StoreError>;
+    async fn put_revocations(&self, revocations: &[Revocation]) -> Result<(), StoreError>;
 
     /// The revocations in force: `now` is before `until`.
     async fn revocations(&self, now: UnixSeconds) -> Result<Vec<Revocation>, StoreError>;

@@ -1,4 +1,5 @@
-//! Ending sessions and tokens before their time (access-protocol §10.3): durable first, then in force.
+//! Ending sessions and tokens before their time (access-protocol §10.3): in force first, then durable. A disk that is full
+//! keeps nobody from being locked out; the answer says then that it was not written down.
 
 use crate::answer::Answer;
 use crate::call::Call;
@@ -18,14 +19,14 @@ pub(crate) async fn app(call: Call) -> Result<Answer, ApiError> {
     let seen = |app: &Application| call.scope.sees(app.zone.as_ref());
     let id = call.id(0, Kind::App)?;
     let app = found(&standing.configuration.apps, id, seen, Kind::App)?;
-    keep(&call, Revoked::App(app.aud.clone())).await?;
     call.parts.live.revocations.revoke_app(&app.aud, call.now);
+    keep(&call, [Revoked::App(app.aud.clone())]).await?;
     let record = AccessRecord {
         app: Some(app.id),
         app_domain: app.domain().to_owned(),
         ..record(&call, "every token of the application was revoked")
     };
-    call.parts.store.append_records(&[record]).await?;
+    note(&call, record).await;
     Ok(Answer::accepted(json!({})))
 }
 
@@ -49,60 +50,84 @@ pub(crate) async fn user(call: Call) -> Result<Answer, ApiError> {
 /// `POST …/organizations/revoke_all`: everybody has to log in again, and every machine gets a new token. Ours: clients
 /// of the contract know how to revoke one thing at a time only.
 pub(crate) async fn everything(call: Call) -> Result<Answer, ApiError> {
-    let revocations = &call.parts.live.revocations;
+    let live = &call.parts.live;
+    let mut revoked = Vec::new();
     for app in call.standing().configuration.apps.values() {
-        keep(&call, Revoked::App(app.aud.clone())).await?;
-        revocations.revoke_app(&app.aud, call.now);
+        live.revocations.revoke_app(&app.aud, call.now);
+        revoked.push(Revoked::App(app.aud.clone()));
     }
     let until = call.now.plus(LONGEST_TOKEN_SECONDS);
-    let ended = call.parts.store.end_all_sessions(until).await?;
-    for nonce in &ended {
-        revocations.end_session(nonce, until);
+    let known = live.sessions.all();
+    for session in &known {
+        live.revocations.end_session(&session.nonce, until);
+        revoked.push(Revoked::Session(session.nonce.clone()));
     }
-    let what = format!("every session ({}) and every token was revoked", ended.len());
-    call.parts.store.append_records(&[record(&call, &what)]).await?;
-    Ok(Answer::ok(json!({"sessions": ended.len()})))
+    keep(&call, revoked).await?;
+    // Those that this node has not heard of.
+    let others = call.parts.store.end_all_sessions(until).await.map_err(ApiError::RevokedHere)?;
+    for nonce in &others {
+        live.revocations.end_session(nonce, until);
+    }
+    let ended = known.len() + others.len();
+    note(&call, record(&call, &format!("every session ({ended}) and every token was revoked")))
+        .await;
+    Ok(Answer::ok(json!({"sessions": ended})))
 }
 
 /// Ends every session of a person that began before `at`, and their tokens. Whoever logs in later is in at once.
 pub(super) async fn end_all(call: &Call, user: &User, at: UnixSeconds) -> Result<(), ApiError> {
-    keep(call, Revoked::User(user.id)).await?;
-    let until = call.now.plus(LONGEST_TOKEN_SECONDS);
-    for session in call.parts.live.revocations.revoke_user(user.id, at) {
-        call.parts.store.end_session(&session.nonce, until).await?;
-    }
-    let record = AccessRecord {
-        user: Some(user.id),
-        user_email: Some(user.email.clone()),
-        ..record(call, "every session of the person was revoked")
-    };
-    Ok(call.parts.store.append_records(&[record]).await?)
+    let ended = call.parts.live.revocations.revoke_user(user.id, at);
+    let ended = ended.iter().map(|session| Revoked::Session(session.nonce.clone()));
+    keep(call, [Revoked::User(user.id)].into_iter().chain(ended)).await?;
+    note_about(call, user, "every session of the person was revoked").await;
+    Ok(())
 }
 
 /// Ends one session of a person, and the tokens that were issued under it.
 pub(super) async fn end_one(call: &Call, user: &User, session: &Session) -> Result<(), ApiError> {
     let until = call.now.plus(LONGEST_TOKEN_SECONDS);
-    call.parts.store.end_session(&session.nonce, until).await?;
     call.parts.live.revocations.end_session(&session.nonce, until);
-    let record = AccessRecord {
-        user: Some(user.id),
-        user_email: Some(user.email.clone()),
-        ..record(call, "a session of the person was ended")
-    };
-    Ok(call.parts.store.append_records(&[record]).await?)
+    keep(call, [Revoked::Session(session.nonce.clone())]).await?;
+    note_about(call, user, "a session of the person was ended").await;
+    Ok(())
 }
 
 /// Ends the tokens that were minted for a service token. The change that asks for it stands in the audit already.
 pub(super) async fn service_token(call: &Call, client: &ClientId) -> Result<(), ApiError> {
-    keep(call, Revoked::ServiceToken(client.clone())).await?;
     call.parts.live.revocations.revoke_service_token(client, call.now);
-    Ok(())
+    keep(call, [Revoked::ServiceToken(client.clone())]).await
 }
 
-async fn keep(call: &Call, what: Revoked) -> Result<(), ApiError> {
+/// Makes durable what is in force already.
+async fn keep(call: &Call, what: impl IntoIterator<Item = Revoked>) -> Result<(), ApiError> {
     let until = call.now.plus(LONGEST_TOKEN_SECONDS);
-    let revocation = Revocation { what, at: call.now, until };
-    Ok(call.parts.store.put_revocation(&revocation).await?)
+    let revocation = |what| match what {
+        Revoked::Session(nonce) => Revocation::of_session(nonce, until),
+        Revoked::User(_) | Revoked::App(_) | Revoked::ServiceToken(_) => {
+            Revocation { what, at: call.now, until }
+        }
+    };
+    let revocations = what.into_iter().map(revocation).collect();
+    call.parts.revocations.write(revocations).await.map_err(ApiError::RevokedHere)
+}
+
+async fn note_about(call: &Call, user: &User, what: &str) {
+    let record = AccessRecord {
+        user: Some(user.id),
+        user_email: Some(user.email.clone()),
+        ..record(call, what)
+    };
+    note(call, record).await;
+}
+
+/// Records what was revoked. That stands whether or not the record can be written now; one that cannot waits with those
+/// of the doors.
+async fn note(call: &Call, record: AccessRecord) {
+    if call.parts.store.append_records(std::slice::from_ref(&record)).await.is_err()
+        && call.parts.records.try_send(record).is_err()
+    {
+        tracing::error!(ray = %call.caller.ray, "the record of a revocation was lost: too many wait for the store");
+    }
 }
 
 fn record(call: &Call, what: &str) -> AccessRecord {

@@ -4,14 +4,15 @@ use bytes::Bytes;
 use http::{Method, Request, Response, StatusCode};
 use narthex_api::{Api, ApiParts, Caller, Desk, Standing, by_itself, sha256};
 use narthex_model::{
-    Account, Clock, Configuration, MasterKey, Organization, Premises, RayId, Revision, UnixSeconds,
-    Zone,
+    AccessRecord, Account, Clock, Configuration, MasterKey, Organization, Premises, RayId,
+    Revision, UnixSeconds, Zone,
 };
 use narthex_snapshot::{Live, Materials, Snapshot};
-use narthex_store::{Change, SqliteStore, Store, StoredKey};
+use narthex_store::{Change, OwedRevocations, SqliteStore, Store, StoredKey};
 use narthex_token::{KeyRing, SigningKey};
 use serde_json::Value;
 use std::sync::{Arc, OnceLock};
+use tokio::sync::mpsc;
 
 pub(crate) const NOW: UnixSeconds = UnixSeconds(1_790_000_000); // 2026-09-21T14:13:20Z
 pub(crate) const STAMP: &str = "2026-09-21T14:13:20Z";
@@ -29,6 +30,9 @@ pub(crate) struct Gateway {
     pub(crate) ray: RayId,
     /// Removed when the gateway is dropped.
     directory: tempfile::TempDir,
+    pub(crate) revocations: Arc<OwedRevocations>,
+    /// Records that the store did not take at once.
+    pub(crate) later: mpsc::Receiver<AccessRecord>,
 }
 
 /// RSA keys cost a good part of a second in debug builds; the tests share one.
@@ -97,25 +101,24 @@ impl Gateway {
         let standing = Standing { revision, configuration };
         let desk = Desk::new(Arc::clone(&live), Arc::clone(&store), materials, vec![key], standing);
         let (desk, clock) = (Arc::new(desk), Clock::manual(NOW));
+        let (records, later) = mpsc::channel(100);
+        let revocations = Arc::new(OwedRevocations::to(Arc::clone(&store)));
         let api = Api::new(ApiParts {
             live: Arc::clone(&live),
             store: Arc::clone(&store),
             desk: Arc::clone(&desk),
+            revocations: Arc::clone(&revocations),
+            records,
             clock: clock.clone(),
             fence: narthex_idp::Fence::default(),
             bootstrap_token: Some(sha256(TOKEN)),
         });
-        Self { api, clock, live, store, desk, ray: RayId::random(), directory }
+        Self { api, clock, live, store, desk, ray: RayId::random(), directory, later, revocations }
     }
 
     /// Does something to the database behind the gateway's back.
-    pub(crate) async fn meddle(&self, statement: &'static str) {
-        use sqlx::Connection;
-        let file = self.directory.path().join("narthex.db");
-        let options = sqlx::sqlite::SqliteConnectOptions::new().filename(file);
-        let mut database = sqlx::SqliteConnection::connect_with(&options).await.unwrap();
-        sqlx::raw_sql(statement).execute(&mut database).await.unwrap();
-        database.close().await.unwrap();
+    pub(crate) async fn meddle(&self, statement: &str) {
+        self.tamper("narthex.db", statement).await;
     }
 
     /// Sends a request as it is.
@@ -166,6 +169,15 @@ impl Gateway {
         assert_eq!(got.as_u16(), status, "{path}: {answer}");
         assert_eq!(answer["success"], true, "{answer}");
         answer["result"].take()
+    }
+
+    /// The same to one of the store's files.
+    pub(crate) async fn tamper(&self, file: &str, sql: &str) {
+        use sqlx::{Connection as _, SqliteConnection, sqlite::SqliteConnectOptions};
+        let options = SqliteConnectOptions::new().filename(self.directory.path().join(file));
+        let mut database = SqliteConnection::connect_with(&options).await.unwrap();
+        sqlx::raw_sql(sqlx::AssertSqlSafe(sql)).execute(&mut database).await.unwrap();
+        database.close().await.unwrap();
     }
 
     /// The one error of a call that has to fail: status, code, message, pointer.

@@ -320,6 +320,41 @@ async fn everything_can_be_revoked_at_once() {
     assert_eq!((&log[0]["action"], log.as_array().unwrap().len()), (&json!("revoke"), 1));
 }
 
+/// A disk that takes nothing keeps nobody from being locked out (security A10, R20).
+#[tokio::test]
+async fn what_cannot_be_written_is_revoked_all_the_same() {
+    let mut gateway = Gateway::new().await;
+    let ann = person(&gateway, "ann@example.com").await;
+    let [first, second] = [login(&gateway, &ann).await, login(&gateway, &ann).await];
+    let user = json!({"user_uid": ann.id});
+    let one = format!("{{A}}/access/users/{}/active_sessions/{}", ann.id, first.nonce);
+    let refused =
+        |gateway: &Gateway, session: &Session| gateway.live.revocations.refuses_session(session);
+    for (file, table) in [("narthex.db", "revocation"), ("records.db", "access_record")] {
+        let refuse = format!(
+            "CREATE TRIGGER refuse BEFORE INSERT ON {table} BEGIN SELECT RAISE(ABORT, 'no room'); END"
+        );
+        gateway.tamper(file, &refuse).await;
+    }
+    let (status, _, message, _) = gateway.refusal(Method::DELETE, &one, "").await;
+    assert_eq!(status, 507, "{message}");
+    assert!(message.contains("refused by this gateway from now on"), "{message}");
+    assert!(message.contains("repeat the call"), "{message}");
+    assert_eq!([refused(&gateway, &first), refused(&gateway, &second)], [true, false]);
+    let path = "{A}/access/organizations/revoke_user";
+    assert_eq!(gateway.refusal(Method::POST, path, user.clone()).await.0, 507);
+    assert!(refused(&gateway, &second));
+    assert!(gateway.store.session(&second.nonce).await.unwrap().is_some(), "not durable yet");
+    gateway.tamper("narthex.db", "DROP TRIGGER refuse").await;
+    gateway.revocations.settle().await.unwrap();
+    for session in [&first, &second] {
+        assert!(gateway.store.session(&session.nonce).await.unwrap().is_none(), "durable");
+    }
+    assert_eq!(gateway.result(Method::POST, path, user, 200).await, Value::Bool(true));
+    let record = gateway.later.try_recv().unwrap();
+    assert_eq!(record.user, Some(ann.id), "the record of what was revoked waits for the store");
+}
+
 #[tokio::test]
 async fn a_deleted_user_is_forgotten_and_logged_out() {
     let gateway = Gateway::new().await;

@@ -11,7 +11,7 @@ use narthex_model::{
 };
 use narthex_portal::{Parts, Portal, Visit};
 use narthex_snapshot::{Live, Materials, Snapshot};
-use narthex_store::{SqliteStore, Store};
+use narthex_store::{OwedRevocations, SqliteStore, Store};
 use narthex_token::{AppSession, KeyRing, MetaToken, PersonToken, SigningKey};
 use serde_json::{Value, json};
 use std::net::IpAddr;
@@ -88,6 +88,7 @@ impl House {
         let portal = Portal::new(Parts {
             live: live.clone(),
             store: store.clone(),
+            revocations: Arc::new(OwedRevocations::to(store.clone())),
             providers: Providers::new(http, outbox.clone(), clock.clone()),
             records: sender,
             clock: clock.clone(),

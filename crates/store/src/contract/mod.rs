@@ -41,6 +41,7 @@ pub async fn check(store: Arc<dyn Store>) -> Result<(), StoreError> {
     sessions::an_ended_session_stays_ended(it).await?;
     sessions::revoking_a_user_ends_what_began_before(it).await?;
     sessions::every_session_is_ended_at_once(it).await?;
+    sessions::revocations_are_kept_together(it).await?;
     sessions::the_later_revocation_wins(it).await?;
     pendings::a_handle_opens_its_own_kind_until_it_expires(it).await?;
     pendings::of_sixteen_takers_one_wins(&store).await?;

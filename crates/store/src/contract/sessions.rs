@@ -54,7 +54,7 @@ pub(super) async fn revoking_a_user_ends_what_began_before(
         store.put_session(session).await?;
     }
     let revocation = Revocation { what: Revoked::User(user), at, until: NOW.plus(9_000) };
-    store.put_revocation(&revocation).await?;
+    store.put_revocations(std::slice::from_ref(&revocation)).await?;
     assert!(store.revocations(NOW).await?.contains(&revocation));
     assert_eq!(store.sessions_of(user, NOW).await?, [after], "the new login stays");
     Ok(())
@@ -81,6 +81,23 @@ pub(super) async fn every_session_is_ended_at_once(store: &dyn Store) -> Result<
     Ok(())
 }
 
+pub(super) async fn revocations_are_kept_together(store: &dyn Store) -> Result<(), StoreError> {
+    let (ended, user) = (session(UserId::random(), NOW), UserId::random());
+    store.put_session(&ended).await?;
+    store.put_revocations(&[]).await?;
+    let revoked = |what| Revocation { what, at: NOW, until: NOW.plus(9_000) };
+    let all = [
+        Revocation::of_session(ended.nonce.clone(), NOW.plus(9_000)),
+        revoked(Revoked::User(user)),
+        revoked(Revoked::App(AudTag::random())),
+    ];
+    store.put_revocations(&all).await?;
+    let kept = store.revocations(NOW).await?;
+    assert!(all.iter().all(|revocation| kept.contains(revocation)), "{kept:?}");
+    assert_eq!(store.session(&ended.nonce).await?, None);
+    Ok(())
+}
+
 pub(super) async fn the_later_revocation_wins(store: &dyn Store) -> Result<(), StoreError> {
     for what in [Revoked::App(AudTag::random()), Revoked::ServiceToken(ClientId::random())] {
         let revocation =
@@ -91,7 +108,7 @@ pub(super) async fn the_later_revocation_wins(store: &dyn Store) -> Result<(), S
             (revocation(20, 400), revocation(20, 500)),
             (revocation(15, 600), revocation(20, 600)),
         ] {
-            store.put_revocation(&put).await?;
+            store.put_revocations(std::slice::from_ref(&put)).await?;
             let kept = store.revocations(NOW).await?;
             let kept: Vec<_> = kept.into_iter().filter(|kept| kept.what == what).collect();
             assert_eq!(kept, [want], "{put:?}");

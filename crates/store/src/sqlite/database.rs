@@ -81,6 +81,13 @@ impl Database {
         Ok(self.begin().await?.rollback().await?)
     }
 
+    /// Makes the writer refuse to write, as a read-only disk does, or lets it again.
+    #[cfg(test)]
+    pub(super) async fn refuse_writes(&self, refuse: bool) {
+        let pragma = if refuse { "PRAGMA query_only = ON" } else { "PRAGMA query_only = OFF" };
+        sqlx::raw_sql(pragma).execute(&self.writer).await.unwrap();
+    }
+
     /// Closes every connection; the last one writes the log back into the file.
     pub(super) async fn close(&self) {
         self.readers.close().await;

@@ -179,15 +179,15 @@ impl Store for SqliteStore {
         nonce: &IdentityNonce,
         until: UnixSeconds,
     ) -> Result<(), StoreError> {
-        revocations::put(&self.main, &Revocation::of_session(nonce.clone(), until)).await
+        revocations::put(&self.main, &[Revocation::of_session(nonce.clone(), until)]).await
     }
 
     async fn end_all_sessions(&self, until: UnixSeconds) -> Result<Vec<IdentityNonce>, StoreError> {
         sessions::end_all(&self.main, until).await
     }
 
-    async fn put_revocation(&self, revocation: &Revocation) -> Result<(), StoreError> {
-        revocations::put(&self.main, revocation).await
+    async fn put_revocations(&self, revocations: &[Revocation]) -> Result<(), StoreError> {
+        revocations::put(&self.main, revocations).await
     }
 
     async fn revocations(&self, now: UnixSeconds) -> Result<Vec<Revocation>, StoreError> {

@@ -85,6 +85,13 @@ impl SqliteStore {
         }
     }
 
+    /// Makes every write fail, or lets them again.
+    #[cfg(test)]
+    pub(crate) async fn refuse_writes(&self, refuse: bool) {
+        self.main.refuse_writes(refuse).await;
+        self.records.refuse_writes(refuse).await;
+    }
+
     /// Ends every connection after the calls under way. Calls made later fail with [`StoreError::Unavailable`].
     /// Dropping the store without this loses nothing; the log is then written back at the next start.
     pub async fn close(&self) {

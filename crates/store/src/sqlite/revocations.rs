@@ -29,10 +29,15 @@ fn revoked(kind: &str, subject: &str) -> Result<Revoked, StoreError> {
     }
 }
 
-pub(super) async fn put(main: &Database, revocation: &Revocation) -> Result<(), StoreError> {
+pub(super) async fn put(main: &Database, revocations: &[Revocation]) -> Result<(), StoreError> {
+    if revocations.is_empty() {
+        return Ok(());
+    }
     let mut change = main.begin().await?;
-    write(&mut change, revocation).await?;
-    sessions::delete_revoked(&mut change, revocation).await?;
+    for revocation in revocations {
+        write(&mut change, revocation).await?;
+        sessions::delete_revoked(&mut change, revocation).await?;
+    }
     Ok(change.commit().await?)
 }
 
