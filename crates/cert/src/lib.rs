@@ -39,4 +39,4 @@ pub use reason::Reason;
 pub use rfc9440::{HeaderValue, MAX_CHAIN_VALUE, MAX_LEAF_VALUE};
 pub use serial::Serial;
 pub use trust::{ListRule, Member, OcspRule, RevokedCertificates, Trust, TrustDigest, TrustFault};
-pub use verdict::{Trusted, Verdict};
+pub use verdict::{Inquiry, Trusted, Verdict};

@@ -69,7 +69,7 @@ impl Case {
 
     fn outcome(&self, purpose: KeyUsage) -> Result<(), Reason> {
         let chain = self.chain().ok_or(Reason::Malformed)?;
-        self.trust().verify_for(purpose, &chain, None, self.now()).outcome.map(drop)
+        self.trust().verify_for(purpose, &chain, &[], self.now()).outcome.map(drop)
     }
 
     fn purpose(&self) -> KeyUsage {

@@ -3,7 +3,8 @@
 
 use crate::trust::{Member, OcspRule};
 use crate::{
-    Certificate, OcspAnswer, OcspQuestion, OcspStatus, PresentedChain, Reason, Trusted, Verdict,
+    Certificate, Inquiry, OcspAnswer, OcspQuestion, OcspStatus, PresentedChain, Reason, Trusted,
+    Verdict,
 };
 use narthex_model::UnixSeconds;
 use std::sync::Arc;
@@ -14,7 +15,7 @@ pub(crate) struct Standing {
     member: usize,
     until: UnixSeconds,
     issuer: Option<Arc<Certificate>>,
-    ocsp: Option<OcspQuestion>,
+    ocsp: Vec<Inquiry>,
 }
 
 impl Standing {
@@ -25,7 +26,7 @@ impl Standing {
             member: 0,
             until: UnixSeconds(i64::MAX),
             issuer: None,
-            ocsp: None,
+            ocsp: Vec::new(),
         }
     }
 
@@ -35,7 +36,7 @@ impl Standing {
             Some(reason) => Err(reason),
         };
         let member = Some(self.member);
-        Verdict { outcome, until: self.until, member, issuer: self.issuer, ocsp: self.ocsp }
+        Verdict { outcome, until: self.until, member, issuer: self.issuer, ocsp: self.ocsp.into() }
     }
 }
 
@@ -44,14 +45,14 @@ pub(crate) fn judge(
     member: usize,
     members: &[&Member],
     path: &[Arc<Certificate>],
-    ocsp: Option<&OcspAnswer>,
+    ocsp: &[Arc<OcspAnswer>],
     now: UnixSeconds,
 ) -> Standing {
     let leaf = &path[0];
     let issuer = path.get(1).cloned();
     let ends = path.iter().map(|certificate| certificate.not_after()).min();
     let mut standing =
-        Standing { reason: None, member, until: ends.unwrap_or(now), issuer, ocsp: None };
+        Standing { reason: None, member, until: ends.unwrap_or(now), issuer, ocsp: Vec::new() };
     standing.reason = judge_anchor(&path[path.len() - 1], now)
         .or_else(|| path.iter().any(|c| c.flaw.is_some()).then_some(Reason::Malformed))
         .or_else(|| {
@@ -60,7 +61,7 @@ pub(crate) fn judge(
         .or_else(|| (!leaf.key().is_strong()).then_some(Reason::WeakKey))
         .or_else(|| revoked(members, path).then_some(Reason::Revoked))
         .or_else(|| members.iter().find_map(|m| standing.judge_lists(m, leaf, now)))
-        .or_else(|| members.iter().find_map(|m| standing.judge_ocsp(m, leaf, ocsp, now)));
+        .or_else(|| members.iter().find_map(|m| standing.judge_ocsp(m, path, ocsp, now)));
     match standing.reason {
         None => {}
         Some(Reason::NotYetValid) => standing.until = now,
@@ -111,31 +112,38 @@ impl Standing {
         }
     }
 
+    /// The rules about OCSP: one for the leaf, one for the CAs between it and the anchor. A CA that names no responder leaves
+    /// nobody to ask; its issuer had it in hand.
     fn judge_ocsp(
         &mut self,
         member: &Member,
-        leaf: &Certificate,
-        answer: Option<&OcspAnswer>,
+        path: &[Arc<Certificate>],
+        answers: &[Arc<OcspAnswer>],
         now: UnixSeconds,
     ) -> Option<Reason> {
-        let hard = match member.ocsp {
-            OcspRule::Off => return None,
-            OcspRule::Soft => false,
-            OcspRule::Hard => true,
-        };
-        let question = self.issuer.as_ref().map(|issuer| OcspQuestion::new(leaf, issuer));
-        let answer = answer.filter(|answer| {
-            answer.counts(now) && question.as_ref().is_some_and(|question| answer.answers(question))
-        });
-        self.ocsp = question;
-        match answer.map(|answer| (answer.status(), answer.until())) {
-            Some((OcspStatus::Good, until)) => {
-                self.until = self.until.min(until);
-                None
+        let (mut revoked, mut open) = (false, false);
+        for (at, (certificate, issuer)) in path.iter().zip(&path[1..]).enumerate() {
+            let hard = match if at == 0 { member.ocsp } else { member.ocsp_intermediates } {
+                OcspRule::Off => continue,
+                OcspRule::Soft => false,
+                OcspRule::Hard => true,
+            };
+            if at > 0 && certificate.ocsp_urls().is_empty() {
+                continue;
             }
-            Some((OcspStatus::Revoked, _)) => Some(Reason::Revoked),
-            Some((OcspStatus::Unknown, _)) | None => hard.then_some(Reason::NoOcspAnswer),
+            let question = OcspQuestion::new(certificate, issuer);
+            let answer = answers.iter().find(|it| it.counts(now) && it.answers(&question));
+            match answer.map(|answer| (answer.status(), answer.until())) {
+                Some((OcspStatus::Good, until)) => self.until = self.until.min(until),
+                Some((OcspStatus::Revoked, _)) => revoked = true,
+                Some((OcspStatus::Unknown, _)) | None => open |= hard,
+            }
+            if !self.ocsp.iter().any(|known| known.question == question) {
+                let (certificate, issuer) = (Arc::clone(certificate), Arc::clone(issuer));
+                self.ocsp.push(Inquiry { question, certificate, issuer });
+            }
         }
+        if revoked { Some(Reason::Revoked) } else { open.then_some(Reason::NoOcspAnswer) }
     }
 }
 

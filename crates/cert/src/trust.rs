@@ -26,8 +26,10 @@ pub struct Member {
     pub list_rule: ListRule,
     /// Certificates revoked through the API.
     pub revoked: Arc<RevokedCertificates>,
-    /// Whether its OCSP responder is asked.
+    /// Whether a responder is asked about the client's certificate.
     pub ocsp: OcspRule,
+    /// Whether a responder is asked about the CAs between it and the anchor: those that name one.
+    pub ocsp_intermediates: OcspRule,
 }
 
 impl Member {
@@ -40,6 +42,7 @@ impl Member {
             list_rule: ListRule::default(),
             revoked: Arc::default(),
             ocsp: OcspRule::default(),
+            ocsp_intermediates: OcspRule::default(),
         }
     }
 }
@@ -61,7 +64,7 @@ impl Default for ListRule {
     }
 }
 
-/// Whether a CA's OCSP responder is asked about a client's certificate.
+/// Whether OCSP responders are asked about the certificates of a chain.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum OcspRule {
     /// It is not asked.
@@ -214,7 +217,8 @@ impl Trust {
     }
 
     /// Judges a chain whose leaf's private key the client has proved to hold: path, validity, purpose, strength,
-    /// names, revocation. `ocsp` is the answer to the question of an earlier verdict on the same chain, if it was asked.
+    /// names, revocation. `ocsp` are the answers to the questions of an earlier verdict on the same chain, as far as they were
+    /// asked.
     ///
     /// The cost is bounded whatever the client sends: the library that builds the path limits depth, signatures and
     /// comparisons, and [`PresentedChain`] limits count and bytes (security.md T18, T19).
@@ -222,7 +226,7 @@ impl Trust {
     pub fn verify(
         &self,
         chain: &PresentedChain,
-        ocsp: Option<&OcspAnswer>,
+        ocsp: &[Arc<OcspAnswer>],
         now: UnixSeconds,
     ) -> Verdict {
         self.verify_for(KeyUsage::client_auth(), chain, ocsp, now)
@@ -233,7 +237,7 @@ impl Trust {
         &self,
         purpose: KeyUsage,
         chain: &PresentedChain,
-        ocsp: Option<&OcspAnswer>,
+        ocsp: &[Arc<OcspAnswer>],
         now: UnixSeconds,
     ) -> Verdict {
         let standing = RefCell::new(None);
@@ -288,7 +292,7 @@ impl Trust {
         &self,
         chain: &PresentedChain,
         path: &VerifiedPath<'_>,
-        ocsp: Option<&OcspAnswer>,
+        ocsp: &[Arc<OcspAnswer>],
         now: UnixSeconds,
     ) -> Standing {
         let anchor = path.anchor();
@@ -338,7 +342,13 @@ impl Trust {
         };
         let known = self.members.iter().flat_map(|member| member.authority.certificates());
         let issuer = chain.others().iter().chain(known).find(|c| c.subject() == leaf.issuer());
-        Verdict { outcome: Err(reason), until, member: None, issuer: issuer.cloned(), ocsp: None }
+        Verdict {
+            outcome: Err(reason),
+            until,
+            member: None,
+            issuer: issuer.cloned(),
+            ocsp: Box::default(),
+        }
     }
 }
 
@@ -376,14 +386,16 @@ fn digest(members: &[Member]) -> TrustDigest {
         }
         put(&mut text, &[u8::from(member.list_rule.required)]);
         put(&mut text, &member.list_rule.grace_seconds.to_be_bytes());
-        put(
-            &mut text,
-            match member.ocsp {
-                OcspRule::Off => b"off",
-                OcspRule::Soft => b"soft",
-                OcspRule::Hard => b"hard",
-            },
-        );
+        for rule in [member.ocsp, member.ocsp_intermediates] {
+            put(
+                &mut text,
+                match rule {
+                    OcspRule::Off => b"off",
+                    OcspRule::Soft => b"soft",
+                    OcspRule::Hard => b"hard",
+                },
+            );
+        }
         for (issuer, serials) in &member.revoked.0 {
             put(&mut text, issuer.der());
             for serial in serials {

@@ -16,9 +16,20 @@ pub struct Verdict {
     pub member: Option<usize>,
     /// The certificate above the leaf: from the path that was built, else by its word from what is at hand.
     pub issuer: Option<Arc<Certificate>>,
-    /// What to ask the OCSP responder, when the CA's rule is to ask and the chain is otherwise trusted. Judge again
-    /// with the answer.
-    pub ocsp: Option<OcspQuestion>,
+    /// What to ask OCSP responders, when the CA's rule is to ask and the chain is otherwise trusted: about the leaf first, if
+    /// at all. Judge again with the answers.
+    pub ocsp: Box<[Inquiry]>,
+}
+
+/// A certificate of a chain that a responder is to be asked about.
+#[derive(Clone, Debug)]
+pub struct Inquiry {
+    /// What to ask.
+    pub question: OcspQuestion,
+    /// About which certificate; it may name the responder.
+    pub certificate: Arc<Certificate>,
+    /// The certificate that issued it, which the answer is checked with.
+    pub issuer: Arc<Certificate>,
 }
 
 /// A chain that leads to a CA of the hostname, in force, for client authentication, not revoked.

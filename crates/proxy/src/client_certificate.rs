@@ -5,7 +5,8 @@
 //! under; while that has not changed and no time in it has passed, asking again is a comparison.
 
 use narthex_cert::{
-    Certificate, Facts, OcspAnswer, OcspQuestion, PresentedChain, Reason, TrustDigest, Verdict,
+    Certificate, Facts, Inquiry, OcspAnswer, OcspQuestion, PresentedChain, Reason, TrustDigest,
+    Verdict,
 };
 use narthex_model::{CertificateHolder, Hostname, HostnameSetting, UnixSeconds};
 use narthex_policy::CertificateFact;
@@ -33,6 +34,9 @@ pub(crate) struct ClientCertificate {
     told: RefCell<Vec<Hostname>>,
 }
 
+/// What is known to the questions of a verdict, in their order.
+type Answers = Box<[Option<Arc<OcspAnswer>>]>;
+
 /// What came in the client's `Certificate` message.
 enum Shown {
     Nothing,
@@ -48,8 +52,8 @@ pub(crate) struct Judged {
     shown: Rc<Shown>,
     /// None without a chain.
     verdict: Option<Verdict>,
-    /// The answer of the OCSP responder that the verdict rests on.
-    ocsp: Option<Arc<OcspAnswer>>,
+    /// The answers of OCSP responders that the verdict rests on, one for each of its questions.
+    ocsp: Answers,
     /// What policies may know; only of a certificate that is trusted.
     holder: Option<Arc<CertificateHolder>>,
     facts: OnceCell<Facts>,
@@ -103,15 +107,15 @@ impl ClientCertificate {
             return Some(Rc::clone(last));
         }
         let same = last.filter(|last| last.rule.trust.digest() == rule.trust.digest());
-        let (verdict, answer) = match (same, &*self.shown) {
+        let (verdict, answers) = match (same, &*self.shown) {
             (Some(last), _) => (last.verdict.clone(), last.ocsp.clone()),
             (None, Shown::Chain(chain)) => {
-                let (verdict, answer) = judge(chain, rule, ocsp, now);
-                (Some(verdict), answer)
+                let (verdict, answers) = judge(chain, rule, ocsp, now);
+                (Some(verdict), answers)
             }
-            (None, Shown::Nothing | Shown::Unreadable) => (None, None),
+            (None, Shown::Nothing | Shown::Unreadable) => (None, Box::default()),
         };
-        let judged = Judged::new(host.clone(), Arc::clone(rule), &self.shown, verdict, answer);
+        let judged = Judged::new(host.clone(), Arc::clone(rule), &self.shown, verdict, answers);
         let judged = Rc::new(judged);
         *kept = Some(Rc::clone(&judged));
         Some(judged)
@@ -178,7 +182,7 @@ impl Judged {
         rule: Arc<CertificateRule>,
         shown: &Rc<Shown>,
         verdict: Option<Verdict>,
-        ocsp: Option<Arc<OcspAnswer>>,
+        ocsp: Answers,
     ) -> Self {
         let holder = match (&**shown, &verdict) {
             (Shown::Chain(chain), Some(verdict)) => verdict.outcome.as_ref().ok().map(|trusted| {
@@ -195,29 +199,30 @@ impl Judged {
         Self { host, rule, shown, verdict, ocsp, holder, facts }
     }
 
-    /// Whether nothing that it rests on has changed: no time in it has passed, and the responder has not spoken since.
+    /// Whether nothing that it rests on has changed: no time in it has passed, and no responder has spoken since.
     fn holds(&self, ocsp: &OcspAnswers, now: UnixSeconds) -> bool {
         let Some(verdict) = &self.verdict else { return true };
-        let Some(question) = &verdict.ocsp else { return verdict.holds(now) };
-        let same = match (&self.ocsp, ocsp.get(question)) {
+        let mut answers = verdict.ocsp.iter().zip(&self.ocsp);
+        let same = answers.all(|(asked, known)| match (known, ocsp.get(&asked.question)) {
             (Some(known), Some(last)) => Arc::ptr_eq(known, &last),
             (None, None) => true,
             (None, Some(last)) => !last.counts(now),
             (Some(_), None) => false,
-        };
+        });
         same && verdict.holds(now)
     }
 
-    /// Asks for the next answer of the OCSP responder in good time, and again where there was none.
+    /// Asks for the next answers of OCSP responders in good time, and again where there were none.
     fn stay_informed(&self, ocsp: &OcspAnswers, now: UnixSeconds) {
-        if let (Some(verdict), Some(chain)) = (&self.verdict, self.chain()) {
-            ask(chain, &self.rule, verdict, ocsp, now);
+        if let Some(verdict) = &self.verdict {
+            ask(&self.rule, verdict, ocsp, now);
         }
     }
 
-    /// The question to the OCSP responder without whose answer the certificate was judged.
-    pub(crate) fn open_question(&self) -> Option<&OcspQuestion> {
-        self.verdict.as_ref()?.ocsp.as_ref().filter(|_| self.ocsp.is_none())
+    /// The questions to OCSP responders without whose answers the certificate was judged.
+    pub(crate) fn open_questions(&self) -> impl Iterator<Item = &OcspQuestion> {
+        let asked = self.verdict.iter().flat_map(|verdict| &verdict.ocsp);
+        asked.zip(&self.ocsp).filter(|(_, known)| known.is_none()).map(|(asked, _)| &asked.question)
     }
 
     /// The host that it was judged for.
@@ -275,40 +280,40 @@ impl Judged {
     }
 }
 
-/// Judges a chain, with what the OCSP responder says where the rule is to ask. What is not known, or was not asked for long, is
+/// Judges a chain, with what OCSP responders say where the rule is to ask. What is not known, or was not asked for long, is
 /// asked for; the verdict does not wait for it.
 fn judge(
     chain: &PresentedChain,
     rule: &CertificateRule,
     ocsp: &OcspAnswers,
     now: UnixSeconds,
-) -> (Verdict, Option<Arc<OcspAnswer>>) {
-    let verdict = rule.trust.verify(chain, None, now);
-    let Some(question) = verdict.ocsp.clone() else { return (verdict, None) };
-    ask(chain, rule, &verdict, ocsp, now);
-    match ocsp.get(&question).filter(|answer| answer.counts(now)) {
-        Some(answer) => (rule.trust.verify(chain, Some(&answer), now), Some(answer)),
-        None => (verdict, None),
+) -> (Verdict, Answers) {
+    let mut verdict = rule.trust.verify(chain, &[], now);
+    ask(rule, &verdict, ocsp, now);
+    let last = |asked: &Inquiry| ocsp.get(&asked.question).filter(|answer| answer.counts(now));
+    let known: Vec<_> = verdict.ocsp.iter().filter_map(last).collect();
+    if !known.is_empty() {
+        verdict = rule.trust.verify(chain, &known, now);
     }
+    let answer = |asked: &Inquiry| known.iter().find(|it| it.answers(&asked.question)).cloned();
+    let answers = verdict.ocsp.iter().map(answer).collect();
+    (verdict, answers)
 }
 
-/// Asks the OCSP responder that the authority names, else the one that the certificate names, if it is time to.
-fn ask(
-    chain: &PresentedChain,
-    rule: &CertificateRule,
-    verdict: &Verdict,
-    ocsp: &OcspAnswers,
-    now: UnixSeconds,
-) {
-    let Some(question) = verdict.ocsp.as_ref().filter(|question| ocsp.may_ask(question, now))
-    else {
-        return;
-    };
+/// Asks the OCSP responders if it is time to: about the client's certificate the one that the authority has in its settings, else
+/// the one that the certificate names.
+fn ask(rule: &CertificateRule, verdict: &Verdict, ocsp: &OcspAnswers, now: UnixSeconds) {
     let authority = verdict.member.and_then(|member| rule.authorities.get(member));
-    let own = || chain.leaf().ocsp_urls().iter().find_map(|url| url.parse().ok());
-    let url = authority.and_then(|authority| authority.ocsp_url.clone()).or_else(own);
-    if let (Some(url), Some(issuer)) = (url, verdict.issuer.clone()) {
-        ocsp.ask(OcspAsk { question: question.clone(), issuer, url }, now);
+    for Inquiry { question, certificate, issuer } in &verdict.ocsp {
+        if !ocsp.may_ask(question, now) {
+            continue;
+        }
+        let set = authority.filter(|_| !certificate.is_ca()).and_then(|it| it.ocsp_url.clone());
+        let named = || certificate.ocsp_urls().iter().find_map(|url| url.parse().ok());
+        if let Some(url) = set.or_else(named) {
+            let (question, issuer) = (question.clone(), Arc::clone(issuer));
+            ocsp.ask(OcspAsk { question, issuer, url }, now);
+        }
     }
 }
 

@@ -137,15 +137,19 @@ async fn negotiate(
     Ok(Shaken { peer, stream, http2 })
 }
 
-/// Gives the OCSP responder of a certificate that nobody knows yet a moment, so that its first request need not fail.
+/// Gives the OCSP responders of certificates that nobody knows yet a moment, so that the first request need not fail.
 async fn await_responder(lane: &Lane, certificate: &ClientCertificate, sni: &Hostname) {
     let world = lane.world();
     let rule = world.snapshot.certificate_rule(sni);
     let ocsp = &lane.live.ocsp;
     let judged = certificate.judged(sni, rule, ocsp, lane.clock.now());
-    if let Some(question) = judged.as_ref().and_then(|judged| judged.open_question()) {
-        drop(tokio::time::timeout(RESPONDER_TIME, ocsp.settled(question)).await);
-    }
+    let Some(judged) = judged else { return };
+    let all_settled = async {
+        for question in judged.open_questions() {
+            ocsp.settled(question).await; // they are asked side by side
+        }
+    };
+    drop(tokio::time::timeout(RESPONDER_TIME, all_settled).await);
 }
 
 /// The address behind the socket: what a trusted proxy's PROXY protocol says, else the socket's own.

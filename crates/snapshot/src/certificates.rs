@@ -9,8 +9,8 @@ use hashbrown::HashMap;
 use narthex_cert::{ListRule, Member, OcspRule, RevokedCertificates, Serial, Trust};
 use narthex_model::{
     AuthorityKind, CertificateAuthority, CertificateAuthorityId, CheckMode,
-    ClientCertificateStatus, Configuration, Hostname, HostnameSetting, Premises, SerialNumber,
-    ZoneId,
+    ClientCertificateStatus, Configuration, Hostname, HostnameSetting, OcspChecks, Premises,
+    SerialNumber, ZoneId,
 };
 use std::collections::BTreeMap;
 use std::fmt;
@@ -38,7 +38,7 @@ pub struct RuleAuthority {
     pub name: Box<str>,
     /// Through which door it came.
     pub kind: AuthorityKind,
-    /// The OCSP responder to ask in place of the one that a certificate names.
+    /// The OCSP responder to ask in place of the one that a client's certificate names.
     pub ocsp_url: Option<Url>,
 }
 
@@ -195,11 +195,7 @@ fn member(
             (lists.to_vec(), ListRule { required, grace_seconds: crl.grace.seconds() })
         }
     };
-    let ocsp = match said.revocation.ocsp.mode {
-        CheckMode::Off => OcspRule::Off,
-        CheckMode::Soft => OcspRule::Soft,
-        CheckMode::Hard => OcspRule::Hard,
-    };
+    let OcspChecks { mode, intermediates, url: _ } = &said.revocation.ocsp;
     let mut revoked = RevokedCertificates::default();
     let mut revoke = |serial: &SerialNumber| {
         let Some(serial) = Serial::from_hex(serial.as_str()) else { return };
@@ -219,8 +215,17 @@ fn member(
         lists,
         list_rule,
         revoked: Arc::new(revoked),
-        ocsp,
+        ocsp: ocsp_rule(*mode),
+        ocsp_intermediates: ocsp_rule(intermediates.unwrap_or(*mode)),
         ..Member::new(Arc::clone(authority))
+    }
+}
+
+fn ocsp_rule(mode: CheckMode) -> OcspRule {
+    match mode {
+        CheckMode::Off => OcspRule::Off,
+        CheckMode::Soft => OcspRule::Soft,
+        CheckMode::Hard => OcspRule::Hard,
     }
 }
 

@@ -407,7 +407,7 @@ async fn the_gateway_issues_revokes_and_reactivates() {
     let judged = || {
         let snapshot = gateway.live.snapshot.load();
         let rule = snapshot.certificate_rule(&"api.example.com".parse().unwrap()).unwrap();
-        rule.trust.verify(&chain, None, gateway.clock.now()).verified()
+        rule.trust.verify(&chain, &[], gateway.clock.now()).verified()
     };
     assert_eq!(judged(), "SUCCESS");
     assert_eq!(trust(&gateway, "api.example.com").unwrap(), before, "issuing changes no trust");
@@ -511,7 +511,7 @@ async fn serial_numbers_are_revoked_at_once_and_lists_of_dropped_addresses_forgo
     let path = format!("{CERTIFICATES}/{}/revocation", id(&made));
     let defaults = json!({
         "crl": {"mode": "hard", "urls": [], "refresh": "1h", "grace": "24h"},
-        "ocsp": {"mode": "off", "url": null}, "serial_numbers": [],
+        "ocsp": {"mode": "off", "url": null, "intermediates": null}, "serial_numbers": [],
     });
     assert_eq!(gateway.result(Method::GET, &path, "", 200).await, defaults);
     let before = trust(&gateway, "a.example.com");

@@ -49,7 +49,7 @@ impl Ca {
     ) -> Option<Reason> {
         let lists = lists.iter().cloned().map(Arc::new).collect();
         let member = Member { lists, list_rule: rule, ..Member::new(Arc::clone(&self.authority)) };
-        Trust::compile(vec![member]).unwrap().verify(chain, None, now).outcome.err()
+        Trust::compile(vec![member]).unwrap().verify(chain, &[], now).outcome.err()
     }
 }
 
@@ -181,7 +181,7 @@ fn a_late_list_serves_for_its_grace_and_always_revokes() {
     assert!(!list.is_overdue(NEXT) && list.is_overdue(NEXT.plus(1)));
     let member =
         Member { lists: vec![Arc::new(list)], list_rule: LENIENT, ..Member::new(ours.authority) };
-    let verdict = Trust::compile(vec![member]).unwrap().verify(&good, None, NOW);
+    let verdict = Trust::compile(vec![member]).unwrap().verify(&good, &[], NOW);
     assert_eq!(verdict.until, NEXT.plus(3600), "a kept verdict ends with the list");
 }
 

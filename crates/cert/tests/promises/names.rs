@@ -95,7 +95,7 @@ proptest! {
         der[at] = octet;
         der.truncate(der.len() - cut % 3 * cut);
         if let Ok(chain) = PresentedChain::parse(&[der.as_slice().into()]) {
-            let verdict = Trust::compile(Vec::new()).unwrap().verify(&chain, None, UnixSeconds(0));
+            let verdict = Trust::compile(Vec::new()).unwrap().verify(&chain, &[], UnixSeconds(0));
             prop_assert!(verdict.outcome.is_err());
             let facts = Facts::of(&chain, &verdict);
             // What an origin gets to see is a header value.

@@ -302,16 +302,96 @@ fn rules_say_what_a_missing_answer_means() {
     ];
     for (ocsp, answer, now, want) in table {
         let member = Member { ocsp, ..Member::new(Arc::clone(&world.authority)) };
-        let verdict =
-            Trust::compile(vec![member]).unwrap().verify(&world.leaf, answer.as_ref(), now);
-        let status = answer.map(|answer| answer.status());
+        let status = answer.as_ref().map(OcspAnswer::status);
+        let answers: Vec<_> = answer.into_iter().map(Arc::new).collect();
+        let verdict = Trust::compile(vec![member]).unwrap().verify(&world.leaf, &answers, now);
         assert_eq!(verdict.outcome.clone().err(), want, "{ocsp:?} {status:?} at {now}");
-        let asks = verdict.ocsp.as_ref() == Some(&world.question);
+        let asks = verdict.ocsp.iter().map(|asked| &asked.question).eq([&world.question]);
+        assert!(asks || verdict.ocsp.is_empty(), "{ocsp:?}");
         assert_eq!(asks, ocsp != OcspRule::Off, "{ocsp:?}: whether to ask");
         if (ocsp, status, want) == (OcspRule::Hard, Some(OcspStatus::Good), None) {
             assert_eq!(verdict.until, end, "a kept verdict ends with the answer");
         }
     }
+}
+
+/// A client below an intermediate that names a responder, if `named`: the world of the client's question, and that of the
+/// intermediate's.
+fn worlds_of_two(named: bool) -> (World, World) {
+    let root = world();
+    let url = tlv(0x86, b"http://ocsp.example.com/");
+    let access = seq(&[&seq(&[&oid("1.3.6.1.5.5.7.48.1"), &url])]);
+    let mut extensions = vec![ca()];
+    extensions.extend(named.then(|| extension("1.3.6.1.5.5.7.1.1", false, &access)));
+    let below = key();
+    let der = Forged { serial: &[5], subject: cn("Below"), issuer: cn("CA"), extensions }
+        .sign(&below, &root.key);
+    let extensions = vec![purpose(CLIENT_AUTH)];
+    let leaf = Forged { serial: &[6], subject: cn("a"), issuer: cn("Below"), extensions }
+        .sign(&key(), &below);
+    let intermediate = Certificate::parse(&der).unwrap();
+    let leaf = PresentedChain::parse(&[leaf.as_slice().into(), der.as_slice().into()]).unwrap();
+    let client = World {
+        question: OcspQuestion::new(leaf.leaf(), &intermediate),
+        authority: Arc::clone(&root.authority),
+        leaf,
+        issuer: intermediate.clone(),
+        key: below,
+    };
+    (client, World { question: OcspQuestion::new(&intermediate, &root.issuer), ..root })
+}
+
+#[test]
+fn a_chain_is_asked_about_up_to_its_anchor() {
+    use OcspRule::{Hard, Off, Soft};
+    let silent = Some(Reason::NoOcspAnswer);
+    let revoked_ = Some(Reason::Revoked);
+    type Said = Option<fn() -> Vec<u8>>;
+    const GOOD: Said = Some(good);
+    const REVOKED: Said = Some(revoked);
+    const UNKNOWN: Said = Some(unknown);
+    // Rules for leaf and intermediate, what is said of them, and how often the two are asked about.
+    for (rules, said, want, asked) in [
+        ((Off, Off), (REVOKED, REVOKED), None, (0, 0)),
+        ((Hard, Off), (GOOD, REVOKED), None, (1, 0)),
+        ((Off, Hard), (REVOKED, GOOD), None, (0, 1)),
+        ((Off, Soft), (None, None), None, (0, 1)),
+        ((Off, Soft), (None, UNKNOWN), None, (0, 1)),
+        ((Off, Soft), (None, REVOKED), revoked_, (0, 1)),
+        ((Off, Hard), (None, None), silent, (0, 1)),
+        ((Off, Hard), (None, UNKNOWN), silent, (0, 1)),
+        ((Off, Hard), (None, REVOKED), revoked_, (0, 1)),
+        ((Hard, Hard), (GOOD, GOOD), None, (1, 1)),
+        ((Hard, Hard), (GOOD, None), silent, (1, 1)),
+        ((Hard, Hard), (None, GOOD), silent, (1, 1)),
+        ((Hard, Hard), (None, REVOKED), revoked_, (1, 1)),
+        ((Soft, Soft), (REVOKED, GOOD), revoked_, (1, 1)),
+    ] {
+        let (client, above) = worlds_of_two(true);
+        let read = |world: &World, said: Said| {
+            let bytes = world.answer(said?()).sign(&world.key, &[]);
+            Some(Arc::new(world.read(&bytes, NOW).unwrap()))
+        };
+        let answers = [read(&above, said.1), read(&client, said.0)];
+        let answers: Vec<_> = answers.into_iter().flatten().collect();
+        let (ocsp, ocsp_intermediates) = rules;
+        let member =
+            Member { ocsp, ocsp_intermediates, ..Member::new(Arc::clone(&client.authority)) };
+        let trust = Trust::compile(vec![member]).unwrap();
+        let verdict = trust.verify(&client.leaf, &answers, NOW);
+        assert_eq!(verdict.outcome.clone().err(), want, "{rules:?}");
+        let count = |question: &OcspQuestion| {
+            verdict.ocsp.iter().filter(|asked| asked.question == *question).count()
+        };
+        assert_eq!((count(&client.question), count(&above.question)), asked, "{rules:?}");
+        for asked in verdict.ocsp.iter().filter(|asked| asked.question == above.question) {
+            assert_eq!(asked.issuer.der(), above.issuer.der(), "{rules:?}");
+        }
+    }
+    let (client, _) = worlds_of_two(false);
+    let member = Member { ocsp_intermediates: Hard, ..Member::new(Arc::clone(&client.authority)) };
+    let verdict = Trust::compile(vec![member]).unwrap().verify(&client.leaf, &[], NOW);
+    assert!(verdict.is_trusted(NOW) && verdict.ocsp.is_empty(), "there is nobody to ask");
 }
 
 proptest::proptest! {

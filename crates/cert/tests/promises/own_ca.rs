@@ -22,7 +22,7 @@ fn is_trusted(ca: &IssuingCa, leaf: &Certificate) -> bool {
     let authority = Authority::of(vec![Arc::clone(ca.certificate())]).unwrap();
     let trust = Trust::compile(vec![Member::new(Arc::new(authority))]).unwrap();
     let chain = PresentedChain::parse(std::slice::from_ref(leaf.der())).unwrap();
-    trust.verify(&chain, None, NOW).is_trusted(NOW)
+    trust.verify(&chain, &[], NOW).is_trusted(NOW)
 }
 
 #[test]

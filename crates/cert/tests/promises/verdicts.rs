@@ -185,7 +185,7 @@ fn a_path_to_an_authority_of_the_hostname_is_trusted_and_near_misses_are_not() {
     let trust = ours.trust();
     for (case, ders, want) in table {
         let ders: Vec<&[u8]> = ders.iter().map(Vec::as_slice).collect();
-        let verdict = trust.verify(&chain(&ders), None, NOW);
+        let verdict = trust.verify(&chain(&ders), &[], NOW);
         assert_eq!(reason(&verdict), want, "{case}");
         assert_eq!(verdict.is_trusted(NOW), want.is_none(), "{case}");
     }
@@ -204,10 +204,10 @@ fn a_verdict_ends_with_the_validity() {
         ("before all time", UnixSeconds(-5), Some(Reason::NotYetValid), FROM.plus(-1)),
     ];
     for (case, now, want, until) in table {
-        let verdict = trust.verify(&presented, None, now);
+        let verdict = trust.verify(&presented, &[], now);
         assert_eq!((reason(&verdict), verdict.until), (want, until), "{case}");
     }
-    let early = trust.verify(&presented, None, FROM);
+    let early = trust.verify(&presented, &[], FROM);
     assert!(!early.is_trusted(TO.plus(1)), "a kept verdict does not outlive the certificate");
 }
 
@@ -259,7 +259,7 @@ fn weak_signatures_and_keys_are_refused() {
             digest,
         ]);
         let leaf = Certificate::from_pem(&std::fs::read_to_string(&leaf).unwrap()).unwrap();
-        let verdict = trust.verify(&chain(&[leaf.der()]), None, NOW.plus(86_400 * 365));
+        let verdict = trust.verify(&chain(&[leaf.der()]), &[], NOW.plus(86_400 * 365));
         assert_eq!(reason(&verdict), want, "{case}");
     }
 }
@@ -286,7 +286,7 @@ fn revoking_by_issuer_and_number_is_exact() {
         ("another number", revoke(&middle.der, &[0x0a, 0xbd]), None),
         ("another issuer", revoke(&other.der, &[0x0a, 0xbc]), None),
     ] {
-        let verdict = trust.verify(&presented, None, NOW);
+        let verdict = trust.verify(&presented, &[], NOW);
         assert_eq!(reason(&verdict), want, "{case}");
         let facts = Facts::of(&presented, &verdict);
         assert_eq!(facts.get(Field::CertRevoked), if want.is_some() { "1" } else { "0" }, "{case}");
@@ -414,7 +414,7 @@ proptest::proptest! {
         der[at] = octet;
         if let Ok(read) = PresentedChain::parse(&[CertificateDer::from(der.as_slice())]) {
             let trust = Trust::compile(Vec::new()).unwrap();
-            let _ = Facts::of(&read, &trust.verify(&read, None, NOW));
+            let _ = Facts::of(&read, &trust.verify(&read, &[], NOW));
             let _ = Authority::of(vec![Arc::clone(read.leaf())]);
         }
     }
@@ -436,7 +436,7 @@ fn loops_and_crowds_end_quickly() {
         .sign(&key(), &keys[0]);
     let mut ders = vec![leaf.as_slice()];
     ders.extend(ring.iter().map(Vec::as_slice));
-    let verdict = root("Our CA").trust().verify(&chain(&ders), None, NOW);
+    let verdict = root("Our CA").trust().verify(&chain(&ders), &[], NOW);
     assert!(
         verdict.outcome.is_err(),
         "it ends, and the crate's own test of limits is that it ends at all"
@@ -452,7 +452,7 @@ fn facts_equal_what_openssl_prints() {
     let identifier = extension("2.5.29.14", false, &tlv(4, &[0xab; 20]));
     let leaf = ours.signs("Zoë", &key(), [client(), vec![identifier]].concat());
     let presented = chain(&[&leaf, &ours.der]);
-    let facts = Facts::of(&presented, &ours.trust().verify(&presented, None, NOW));
+    let facts = Facts::of(&presented, &ours.trust().verify(&presented, &[], NOW));
     let print = |arguments: &[&str]| {
         let arguments = [&["x509", "-inform", "DER", "-noout"], arguments].concat();
         let text = String::from_utf8(crate::support::openssl(&arguments, &leaf)).unwrap();
@@ -518,7 +518,7 @@ fn header_values_beyond_their_bounds_are_left_out() {
     );
     let facts = |ders: &[&[u8]]| {
         let presented = chain(ders);
-        Facts::of(&presented, &ours.trust().verify(&presented, None, NOW))
+        Facts::of(&presented, &ours.trust().verify(&presented, &[], NOW))
     };
     let within = facts(&[&long, &long, &long]);
     assert_eq!(within.get(Field::CertRfc9440TooLarge), "0");

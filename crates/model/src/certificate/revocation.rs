@@ -48,19 +48,22 @@ impl Default for CrlChecks {
     }
 }
 
-/// An authority's OCSP responder.
+/// An authority's OCSP responders.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(default)]
 pub struct OcspChecks {
     /// What happens when the responder does not say.
     pub mode: CheckMode,
-    /// The responder; `None` asks the one that the certificate names.
+    /// The responder for clients' certificates; `None` asks the one that the certificate names.
     pub url: Option<Url>,
+    /// The same as `mode` for the CAs between a client's certificate and the root, each of which may name its issuer's
+    /// responder; `None`: as `mode`.
+    pub intermediates: Option<CheckMode>,
 }
 
 impl Default for OcspChecks {
     fn default() -> Self {
-        Self { mode: CheckMode::Off, url: None }
+        Self { mode: CheckMode::Off, url: None, intermediates: None }
     }
 }
 
