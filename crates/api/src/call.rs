@@ -66,7 +66,7 @@ impl Call {
 
     /// The members of the request body.
     pub(crate) fn fields(&self) -> Result<Fields, ApiError> {
-        Fields::of(&self.body)
+        Fields::of(&self.body, self.parts.most_entries)
     }
 
     /// The page of an Access list.

@@ -7,8 +7,8 @@ use serde::de::DeserializeOwned;
 use serde_json::{Map, Value};
 use serde_path_to_error::Segment;
 
-/// The most entries that one list of a body may have (security "Defaults the tests rely on").
-const MOST_ENTRIES: usize = 50_000;
+/// The most entries that one list of a body has by default (security "Defaults the tests rely on").
+pub const MOST_ENTRIES: usize = 50_000;
 
 /// The members of one JSON object of a request.
 #[derive(Debug, Default)]
@@ -19,17 +19,18 @@ pub(crate) struct Fields {
 }
 
 impl Fields {
-    /// The body of a request. No body, `null` and `{}` are alike: clients send action calls either way.
+    /// The body of a request, with at most `most` entries in each list. No body, `null` and `{}` are alike: clients send
+    /// action calls either way.
     ///
     /// # Errors
     /// `Invalid` for anything but one JSON object, or a list in it that is too long.
-    pub(crate) fn of(body: &[u8]) -> Result<Self, ApiError> {
+    pub(crate) fn of(body: &[u8], most: usize) -> Result<Self, ApiError> {
         if body.trim_ascii().is_empty() {
             return Ok(Self::default());
         }
         let value: Value = serde_json::from_slice(body)
             .map_err(|why| ApiError::invalid("", format!("the body is not JSON: {why}")))?;
-        bounded(&value, "")?;
+        bounded(&value, "", most)?;
         Self::within(String::new(), value)
     }
 
@@ -166,21 +167,21 @@ impl Fields {
     }
 }
 
-/// Refuses a list that is too long anywhere in `value`. The parser has bounded the depth.
-fn bounded(value: &Value, at: &str) -> Result<(), ApiError> {
+/// Refuses a list with more than `most` entries anywhere in `value`. The parser has bounded the depth.
+fn bounded(value: &Value, at: &str, most: usize) -> Result<(), ApiError> {
     match value {
-        Value::Array(items) if items.len() > MOST_ENTRIES => {
-            Err(ApiError::invalid(at, format!("the list has more than {MOST_ENTRIES} entries")))
+        Value::Array(items) if items.len() > most => {
+            Err(ApiError::invalid(at, format!("the list has more than {most} entries")))
         }
         Value::Array(items) => items
             .iter()
             .enumerate()
             .filter(|(_, item)| item.is_array() || item.is_object())
-            .try_for_each(|(index, item)| bounded(item, &format!("{at}/{index}"))),
+            .try_for_each(|(index, item)| bounded(item, &format!("{at}/{index}"), most)),
         Value::Object(members) => members
             .iter()
             .filter(|(_, item)| item.is_array() || item.is_object())
-            .try_for_each(|(name, item)| bounded(item, &format!("{at}/{name}"))),
+            .try_for_each(|(name, item)| bounded(item, &format!("{at}/{name}"), most)),
         Value::Null | Value::Bool(_) | Value::Number(_) | Value::String(_) => Ok(()),
     }
 }
@@ -199,7 +200,10 @@ mod tests {
     #[test]
     fn no_body_null_and_an_empty_object_are_alike() {
         for body in ["", "  \n", "null", "{}"] {
-            assert!(Fields::of(body.as_bytes()).unwrap().members.is_empty(), "{body:?}");
+            assert!(
+                Fields::of(body.as_bytes(), MOST_ENTRIES).unwrap().members.is_empty(),
+                "{body:?}"
+            );
         }
     }
 
@@ -208,9 +212,20 @@ mod tests {
         let deep = "[".repeat(100_000);
         let long = format!(r#"{{"include": [{}1]}}"#, "1,".repeat(MOST_ENTRIES));
         for body in ["[]", "3", "\"x\"", "{", "{\"a\":1}x", "{\"a\": \"\u{1}\"}", &deep, &long] {
-            assert!(Fields::of(body.as_bytes()).is_err(), "{}", &body[..body.len().min(20)]);
+            assert!(
+                Fields::of(body.as_bytes(), MOST_ENTRIES).is_err(),
+                "{}",
+                &body[..body.len().min(20)]
+            );
         }
-        assert!(Fields::of(b"{\"a\": \"\xff\"}").is_err(), "not UTF-8");
+        assert!(Fields::of(b"{\"a\": \"\xff\"}", MOST_ENTRIES).is_err(), "not UTF-8");
+    }
+
+    #[test]
+    fn a_list_may_be_as_long_as_is_set() {
+        let body = br#"{"a": {"b": [[1, 2, 3]]}}"#;
+        assert!(Fields::of(body, 3).is_ok());
+        assert_eq!(pointer(Fields::of(body, 2).unwrap_err()), "/a/b/0");
     }
 
     #[test]
@@ -219,7 +234,7 @@ mod tests {
             "include": [{"everyone": {}}, {"ip": {"ip": "10.0.0.0/33"}}], "session_duration": "1d", "name": " ",
             "flag": "yes", "huge": 1e300,
         });
-        let fields = Fields::of(body.to_string().as_bytes()).unwrap();
+        let fields = Fields::of(body.to_string().as_bytes(), MOST_ENTRIES).unwrap();
         assert_eq!(pointer(fields.read::<Vec<Rule>>("include").unwrap_err()), "/include/1");
         assert_eq!(
             pointer(fields.read::<GoDuration>("session_duration").unwrap_err()),
@@ -233,7 +248,7 @@ mod tests {
 
     #[test]
     fn null_is_unset_and_only_what_is_mentioned_changes() {
-        let fields = Fields::of(br#"{"a": null, "b": 1, "unknown": {}}"#).unwrap();
+        let fields = Fields::of(br#"{"a": null, "b": 1, "unknown": {}}"#, MOST_ENTRIES).unwrap();
         assert_eq!(fields.read::<u8>("a").unwrap(), None);
         assert!(fields.mentions("a") && !fields.mentions("c"));
         let mut kept = Map::from_iter([("a".to_owned(), json!(7)), ("c".to_owned(), json!(8))]);
@@ -245,6 +260,7 @@ mod tests {
     fn what_is_not_built_stays_off() {
         let fields = Fields::of(
             br#"{"no": false, "none": null, "empty": [], "blank": {}, "yes": true, "some": [1], "set": {"enabled": false}}"#,
+            MOST_ENTRIES,
         )
         .unwrap();
         for name in ["no", "none", "empty", "blank", "absent"] {

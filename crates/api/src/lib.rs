@@ -24,6 +24,7 @@ pub use authenticate::sha256;
 pub use desk::{Desk, Standing, by_itself, stored};
 pub use door::{Api, MOST_BODY_BYTES};
 pub use error::{ApiError, Kind};
+pub use fields::MOST_ENTRIES;
 pub use parts::{ApiParts, Caller};
 pub use resources::EXPIRES_SOON_SECONDS;
 #[doc(hidden)]

@@ -25,6 +25,8 @@ pub struct ApiParts {
     pub clock: Clock,
     /// Where the gateway may call identity providers.
     pub fence: Fence,
+    /// Entries that one list of a body may have.
+    pub most_entries: usize,
     /// SHA-256 of the token from the settings, which may do everything.
     pub bootstrap_token: Option<[u8; 32]>,
 }

@@ -9,6 +9,7 @@ use crate::lane::Lane;
 use crate::peer::{Busy, Peer};
 use crate::pulse::Watched;
 use crate::serve::serve;
+use crate::settings::Limits;
 use crate::streams::{Outgoing, Streams};
 use bytes::Bytes;
 use http::{Request, Response};
@@ -36,15 +37,6 @@ const LONGEST_TICK: Duration = Duration::from_secs(5);
 
 /// How long saying goodbye on a connection may take.
 const GOODBYE: Duration = Duration::from_secs(1);
-
-/// Largest head of a request, in bytes (security §3).
-const HEAD_BYTES: usize = 64 * 1024;
-
-/// Bytes that an HTTP/2 connection may bring between two ticks while it asks for nothing: SETTINGS and PING.
-const IDLE_BYTES: u64 = 16 * 1024;
-
-/// Streams reset by our own errors before the connection is closed (security §3).
-const MOST_RESETS: usize = 200;
 
 /// Serves a connection to its end.
 pub(crate) async fn serve_connection(lane: Rc<Lane>, shaken: Shaken) {
@@ -97,7 +89,11 @@ async fn serve_http1(lane: Rc<Lane>, peer: Rc<Peer>, mut stream: Stream) {
     let mut watch = Watch::new(&lane, &peer);
     let mut builder = http1::Builder::new();
     builder.header_read_timeout(None).half_close(false);
-    builder.max_buf_size(HEAD_BYTES).max_header_size(HEAD_BYTES);
+    let limits = &lane.common.limits;
+    builder.max_buf_size(limits.head).max_header_size(limits.head);
+    if limits.fields != Limits::default().fields {
+        builder.max_headers(limits.fields); // costs an allocation each time
+    }
     loop {
         let service = {
             let (lane, peer) = (Rc::clone(&lane), Rc::clone(&peer));
@@ -139,11 +135,12 @@ async fn serve_http2(lane: Rc<Lane>, peer: Rc<Peer>, stream: Stream) {
             answer(Rc::clone(&lane), Rc::clone(&peer), request, outgoing)
         })
     };
+    let limits = &lane.common.limits;
     let mut builder = http2::Builder::new(streams);
     builder
-        .max_concurrent_streams(lane.common.limits.streams)
-        .max_header_list_size(64 * 1024)
-        .max_local_error_reset_streams(MOST_RESETS)
+        .max_concurrent_streams(limits.streams)
+        .max_header_list_size(u32::try_from(limits.head).unwrap_or(u32::MAX))
+        .max_local_error_reset_streams(limits.resets)
         .enable_connect_protocol();
     let mut connection = Box::pin(builder.serve_connection(TokioIo::new(stream), service));
     watch.over(connection.as_mut(), |c| c.graceful_shutdown()).await;
@@ -261,7 +258,7 @@ impl Watch {
         if self.streams.is_none() {
             return self.look_at_quiet_http1(read);
         }
-        if brought > IDLE_BYTES || self.ending && self.quiet_for >= 2 * self.tick {
+        if brought > limits.idle_bytes || self.ending && self.quiet_for >= 2 * self.tick {
             return Look::Close;
         }
         if self.quiet_for >= limits.keep_alive && !self.ending { Look::End } else { Look::Fine }

@@ -2,6 +2,7 @@
 //!
 //! A client's `Cf-Access-Jwt-Assertion` is not looked at: it is never a credential (access-protocol §5.8).
 
+use crate::settings::Limits;
 use http::header::COOKIE;
 use http::{HeaderMap, HeaderName};
 use narthex_model::{Application, UnixSeconds};
@@ -22,6 +23,7 @@ pub(crate) struct Presented<'r> {
     headers: &'r HeaderMap,
     /// `cf-access-token`.
     token: Option<&'r str>,
+    limits: &'r Limits,
     pub(crate) service: ServicePair<'r>,
 }
 
@@ -44,8 +46,8 @@ pub(crate) enum ServicePair<'r> {
 }
 
 impl<'r> Presented<'r> {
-    /// Looks for everything that `app` accepts.
-    pub(crate) fn of(app: &Application, headers: &'r HeaderMap) -> Self {
+    /// Looks for everything that `app` accepts, within `limits`.
+    pub(crate) fn of(app: &Application, headers: &'r HeaderMap, limits: &'r Limits) -> Self {
         let ours = headers.keys().any(|name| name.as_str().starts_with("cf-access-"));
         let token = ours.then(|| headers.get(TOKEN)).flatten();
         let pair = if ours { two_headers(headers) } else { ServicePair::Absent };
@@ -59,7 +61,7 @@ impl<'r> Presented<'r> {
                 }
             },
         };
-        Self { headers, token: token.and_then(|value| value.to_str().ok()), service }
+        Self { headers, token: token.and_then(|value| value.to_str().ok()), limits, service }
     }
 
     /// Whether cookies are all there is, as from a browser.
@@ -72,15 +74,18 @@ impl<'r> Presented<'r> {
         self.headers.get_all(COOKIE).iter().map(http::HeaderValue::as_bytes)
     }
 
-    /// The application tokens to try, in their order: `cf-access-token`, then cookies.
+    /// The application tokens to try, in their order: `cf-access-token`, then cookies. One that is too long is none.
     pub(crate) fn tokens(&self) -> impl Iterator<Item = &'r str> + use<'r> {
-        self.token.into_iter().chain(cookie::token_candidates(self.cookies()))
+        let limits = self.limits;
+        let cookies = cookie::token_candidates_within(self.cookies(), limits.cookies);
+        self.token.into_iter().chain(cookies).filter(|token| token.len() <= limits.token)
     }
 
     /// The `CF_Binding` cookies that came with their companions, of which one must be the token's.
     pub(crate) fn bindings(&self) -> impl Iterator<Item = &'r str> + use<'r> {
         let headers = self.headers;
-        cookie::bindings(move || headers.get_all(COOKIE).iter().map(http::HeaderValue::as_bytes))
+        let fields = move || headers.get_all(COOKIE).iter().map(http::HeaderValue::as_bytes);
+        cookie::bindings_within(fields, self.limits.cookies)
     }
 }
 
@@ -200,6 +205,34 @@ mod tests {
             headers.append(name.parse::<HeaderName>().unwrap(), value.parse().unwrap());
         }
         headers
+    }
+
+    #[test]
+    fn so_many_cookies_are_looked_at_and_so_long_a_token_is_read() {
+        let app: Application = serde_json::from_value(serde_json::json!({
+            "id": narthex_model::AppId::random().to_string(),
+            "aud": narthex_model::AudTag::random().as_str(),
+            "name": "app", "destinations": ["a.example.com"], "session_duration": "24h",
+            "created_at": "2026-05-01T00:00:00Z", "updated_at": "2026-05-01T00:00:00Z",
+        }))
+        .unwrap();
+        let cookies = "x=1; CF_Authorization=aaa; CF_Authorization=bbbb; CF_Authorization=c";
+        let headers = headers(&[("cookie", cookies)]);
+        for (pairs, candidates, token, want) in [
+            (4, 3, 4, &["aaa", "bbbb", "c"][..]),
+            (3, 3, 4, &["aaa", "bbbb"]),
+            (4, 2, 4, &["aaa", "bbbb"]),
+            (4, 3, 3, &["aaa", "c"]),
+        ] {
+            let cookies = cookie::Limits { pairs, candidates };
+            let limits = Limits { cookies, token, ..Limits::default() };
+            let presented = Presented::of(&app, &headers, &limits);
+            assert_eq!(
+                presented.tokens().collect::<Vec<_>>(),
+                want,
+                "{pairs} {candidates} {token}"
+            );
+        }
     }
 
     #[test]

@@ -51,6 +51,25 @@ pub struct Visitor {
     pub certificate: Option<Arc<CertificateHolder>>,
 }
 
+/// The queues to the control side. Administration has one of its own, so that a crowd that logs in does not keep an
+/// administrator out.
+#[derive(Clone, Debug)]
+pub struct Control {
+    /// For [`Site::Admin`].
+    pub admin: mpsc::Sender<Errand>,
+    /// For all other sites.
+    pub pages: mpsc::Sender<Errand>,
+}
+
+impl Control {
+    fn queue(&self, site: Site) -> &mpsc::Sender<Errand> {
+        match site {
+            Site::Admin => &self.admin,
+            Site::Team | Site::App | Site::FormToKeep | Site::KeptForm => &self.pages,
+        }
+    }
+}
+
 /// One request for the control side. Dropping `reply` answers 500: whoever took the errand has failed.
 #[derive(Debug)]
 pub struct Errand {
@@ -86,7 +105,7 @@ pub(crate) enum NotRun {
 
 /// Hands a request over and waits for the answer, `patience` long.
 pub(crate) async fn run(
-    control: &mpsc::Sender<Errand>,
+    control: &Control,
     site: Site,
     request: Request<ClientBody>,
     visitor: Visitor,
@@ -94,7 +113,7 @@ pub(crate) async fn run(
     patience: Duration,
 ) -> Result<Response<Bytes>, NotRun> {
     // A place in the queue is taken before the body is read, so that overload costs nobody an upload.
-    let place = control.try_reserve().map_err(|_| NotRun::Busy)?;
+    let place = control.queue(site).try_reserve().map_err(|_| NotRun::Busy)?;
     let (head, body) = request.into_parts();
     let request = Request::from_parts(head, whole(body, most).await?);
     deliver(place, site, request, visitor, patience).await
@@ -102,13 +121,13 @@ pub(crate) async fn run(
 
 /// The same with a body that is here already.
 pub(crate) async fn run_whole(
-    control: &mpsc::Sender<Errand>,
+    control: &Control,
     site: Site,
     request: Request<Bytes>,
     visitor: Visitor,
     patience: Duration,
 ) -> Result<Response<Bytes>, NotRun> {
-    let place = control.try_reserve().map_err(|_| NotRun::Busy)?;
+    let place = control.queue(site).try_reserve().map_err(|_| NotRun::Busy)?;
     deliver(place, site, request, visitor, patience).await
 }
 
@@ -163,7 +182,9 @@ mod tests {
 
     #[tokio::test]
     async fn a_full_queue_answers_at_once() {
-        let (control, mut errands) = mpsc::channel(1);
+        let (pages, mut errands) = mpsc::channel(1);
+        let (admin, mut calls) = mpsc::channel(1);
+        let control = Control { admin, pages };
         let ask = || {
             let request = Request::new(ClientBody::Empty);
             run(&control, Site::Team, request, visitor(), 10, Duration::from_secs(5))
@@ -182,6 +203,19 @@ mod tests {
             tokio::task::yield_now().await;
         }
         assert_eq!(ask().await.map(|_| ()), Err(NotRun::Busy));
+        let administer = {
+            let (control, request) = (control.clone(), Request::new(ClientBody::Empty));
+            async move {
+                let patience = Duration::from_secs(5);
+                run(&control, Site::Admin, request, visitor(), 10, patience)
+                    .await
+                    .map(|r| r.status())
+            }
+        };
+        let administer = tokio::spawn(administer);
+        let call = calls.recv().await.unwrap();
+        call.reply.send(Response::new(Bytes::new())).unwrap();
+        assert_eq!(administer.await.unwrap(), Ok(http::StatusCode::OK), "has a queue of its own");
         let errand = errands.recv().await.unwrap();
         errand.reply.send(Response::new(Bytes::new())).unwrap();
         assert_eq!(first.await.unwrap(), Ok(http::StatusCode::OK));

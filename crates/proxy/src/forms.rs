@@ -133,6 +133,7 @@ pub(crate) fn put_in_place(head: &mut Parts, kept: Response<Bytes>) -> ClientBod
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::settings::Limits;
     use crate::target::LastAuthority;
     use http::Request;
 
@@ -156,7 +157,7 @@ mod tests {
 
     fn is_kept(method: &str, fields: &[(&str, &str)]) -> bool {
         let head = parts(method, fields);
-        let target = Target::of(&head, &LastAuthority::default()).unwrap();
+        let target = Target::of(&head, &LastAuthority::default(), &Limits::default()).unwrap();
         is_own_form(&head, &target)
     }
 

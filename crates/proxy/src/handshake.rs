@@ -1,6 +1,7 @@
 //! From an accepted socket to a TLS connection whose name is known.
 
 use crate::client_certificate::ClientCertificate;
+use crate::client_hello::{self, NoHello};
 use crate::lane::Lane;
 use crate::peer::Peer;
 use crate::proxy_protocol;
@@ -8,7 +9,6 @@ use crate::pulse::Watched;
 use crate::slots::Slot;
 use crate::tls::NameTls;
 use narthex_model::Hostname;
-use rustls::server::Acceptor;
 use std::cell::{Cell, RefCell};
 use std::io;
 use std::net::{IpAddr, SocketAddr};
@@ -17,8 +17,8 @@ use std::sync::Arc;
 use std::time::Duration;
 use tokio::io::AsyncWriteExt;
 use tokio::net::TcpStream;
+use tokio_rustls::StartHandshake;
 use tokio_rustls::server::TlsStream;
-use tokio_rustls::{LazyConfigAcceptor, StartHandshake};
 use tracing::debug;
 
 /// A fatal `unrecognized_name` alert in the clear (RFC 8446 §6.2, RFC 6066 §3).
@@ -46,6 +46,9 @@ pub(crate) enum NotShaken {
     /// The connection or the protocol failed.
     #[error("the handshake failed")]
     Failed(#[from] io::Error),
+    /// There was no ClientHello.
+    #[error(transparent)]
+    NoHello(#[from] NoHello),
     /// There is no certificate to show.
     #[error("there is no certificate for {0}; configure one or allow the local CA")]
     NoCertificate(Hostname),
@@ -84,7 +87,9 @@ pub(crate) async fn shake(
         Err(NotShaken::UnknownName | NotShaken::NoCertificate(_)) => {
             meters.handshakes_unknown_name.add();
         }
-        Err(NotShaken::TooSlow | NotShaken::Failed(_)) => meters.handshakes_failed.add(),
+        Err(NotShaken::TooSlow | NotShaken::NoHello(_) | NotShaken::Failed(_)) => {
+            meters.handshakes_failed.add();
+        }
     }
     shaken.inspect_err(|reason| debug!(reason = %reason, "no TLS connection: {reason}")).ok()
 }
@@ -97,7 +102,8 @@ async fn negotiate(
 ) -> Result<Shaken, NotShaken> {
     let address = client_address(lane, &mut tcp, from.ip()).await?;
     let port = tcp.local_addr()?.port();
-    let start = LazyConfigAcceptor::new(Acceptor::default(), tcp).await?;
+    let hello = client_hello::read(&mut tcp, lane.common.limits.client_hello).await?;
+    let start = StartHandshake::from_parts(hello, tcp);
     let sni = start.client_hello().server_name().and_then(|name| name.parse::<Hostname>().ok());
     let tls = match sni.as_ref().map(|sni| tls_for(lane, sni)) {
         Some(Ok(Some(tls))) => tls,

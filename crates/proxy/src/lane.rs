@@ -4,7 +4,7 @@
 use crate::balance::Door;
 use crate::bearer::Bearers;
 use crate::budget::Budget;
-use crate::errand::Errand;
+use crate::errand::Control;
 use crate::first_uses::FirstUses;
 use crate::forms::Allowance;
 use crate::machines::Machines;
@@ -24,7 +24,7 @@ use narthex_snapshot::Live;
 use std::cell::{Cell, RefCell};
 use std::rc::Rc;
 use std::sync::Arc;
-use tokio::sync::{mpsc, watch};
+use tokio::sync::watch;
 
 /// What all lanes are made from.
 pub(crate) struct Common {
@@ -34,7 +34,7 @@ pub(crate) struct Common {
     pub(crate) limits: Limits,
     pub(crate) trusted: TrustedProxies,
     pub(crate) log: LogRequests,
-    pub(crate) control: mpsc::Sender<Errand>,
+    pub(crate) control: Control,
     pub(crate) meters: Arc<Meters>,
     pub(crate) first_uses: FirstUses,
     /// True once the proxy is leaving.

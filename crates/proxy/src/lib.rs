@@ -10,6 +10,7 @@ mod budget;
 mod challenge;
 mod client_auth;
 mod client_certificate;
+mod client_hello;
 mod connection;
 mod credentials;
 mod discovery;
@@ -48,7 +49,7 @@ mod traffic;
 mod wants;
 mod world;
 
-pub use errand::{Errand, Site, Visitor};
+pub use errand::{Control, Errand, Site, Visitor};
 pub use local_ca::{LocalCa, LocalCaError};
 pub use meters::{Meters, Reading};
 pub use running::{Folder, Running, start};

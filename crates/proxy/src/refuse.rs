@@ -101,8 +101,10 @@ impl Refusal {
             Self::Malformed(malformed) => match malformed {
                 Malformed::Method => StatusCode::METHOD_NOT_ALLOWED,
                 Malformed::Expectation => StatusCode::EXPECTATION_FAILED,
-                Malformed::TooLong => StatusCode::URI_TOO_LONG,
-                Malformed::FieldTooLong => StatusCode::REQUEST_HEADER_FIELDS_TOO_LARGE,
+                Malformed::TooLong(_) => StatusCode::URI_TOO_LONG,
+                Malformed::FieldTooLong(_) | Malformed::TooManyFields(_) => {
+                    StatusCode::REQUEST_HEADER_FIELDS_TOO_LARGE
+                }
                 Malformed::NoHost
                 | Malformed::TwoHosts
                 | Malformed::Host

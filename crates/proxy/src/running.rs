@@ -1,7 +1,7 @@
 //! Starting and stopping: one thread with a runtime of its own for each core.
 
 use crate::balance::{self, Handed};
-use crate::errand::Errand;
+use crate::errand::Control;
 use crate::first_uses::FirstUses;
 use crate::lane::{Common, Lane};
 use crate::listen::{self, Bound, Scheme};
@@ -57,7 +57,7 @@ struct Core {
 pub fn start(
     settings: Settings,
     live: Arc<Live>,
-    control: mpsc::Sender<Errand>,
+    control: Control,
     records: mpsc::Sender<AccessRecord>,
     meters: Arc<Meters>,
     clock: Clock,

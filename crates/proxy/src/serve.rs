@@ -120,11 +120,13 @@ impl<'a> Scene<'a> {
 
     /// Host, path and method made canonical, once; and the host is one that this connection was made for.
     fn target(&self, head: &Parts) -> Result<Option<Target>, Refusal> {
+        let limits = &self.lane.common.limits;
         if Target::is_options_of_server(head) {
-            Target::check_server_wide(head, &self.peer.authority).map_err(Refusal::Malformed)?;
+            Target::check_server_wide(head, &self.peer.authority, limits)
+                .map_err(Refusal::Malformed)?;
             return Ok(None);
         }
-        let target = Target::of(head, &self.peer.authority).map_err(Refusal::Malformed)?;
+        let target = Target::of(head, &self.peer.authority, limits).map_err(Refusal::Malformed)?;
         if self.is_misdirected(&target) { Err(Refusal::Misdirected) } else { Ok(Some(target)) }
     }
 
@@ -245,7 +247,7 @@ impl<'a> Scene<'a> {
         target: &Target,
         source: Source,
     ) -> Result<Option<Permit<'a>>, Refusal> {
-        let presented = Presented::of(&app.spec, &head.headers);
+        let presented = Presented::of(&app.spec, &head.headers, &self.lane.common.limits);
         let Self { lane, world, peer, now, .. } = *self;
         let certificate = self.certificate(target);
         let presented = &presented;

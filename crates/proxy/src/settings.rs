@@ -2,6 +2,7 @@
 
 use crate::tls::CertificateSource;
 use ipnet::IpNet;
+use narthex_token::cookie;
 use narthex_upstream::MinimumRate;
 use std::net::SocketAddr;
 use std::time::Duration;
@@ -18,7 +19,8 @@ pub enum LogRequests {
     All,
 }
 
-/// What nobody may exceed (security §3). Every number is for the whole process and shared out among the cores.
+/// What nobody may exceed (security §3). Places, such as connections and tokens, are for the whole process and shared out
+/// among the cores.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Limits {
     /// Connections open at once.
@@ -27,8 +29,22 @@ pub struct Limits {
     pub connections_per_address: usize,
     /// TLS handshakes under way at once.
     pub handshakes: usize,
+    /// Bytes of a ClientHello, and of what comes with it.
+    pub client_hello: usize,
     /// Time for a TLS handshake, from the first byte.
     pub handshake_time: Duration,
+    /// Bytes of a request's head; in HTTP/2 of its fields, unpacked.
+    pub head: usize,
+    /// Bytes of one header field's value.
+    pub field: usize,
+    /// Header fields of a request. HTTP/2 may send one cookie in each of many fields; they count as one.
+    pub fields: usize,
+    /// Bytes of a request's target.
+    pub target: usize,
+    /// Which cookies of a request are looked at.
+    pub cookies: cookie::Limits,
+    /// Bytes of a token; a longer one is no credential. At most [`narthex_token::MAX_TOKEN_BYTES`].
+    pub token: usize,
     /// Time for the head of a request, from its first byte.
     pub head_time: Duration,
     /// Bytes a second that a request's body must bring on average.
@@ -47,6 +63,10 @@ pub struct Limits {
     pub stream_idle: Duration,
     /// HTTP/2 streams open at once on one connection.
     pub streams: u32,
+    /// HTTP/2 streams that a client may make the gateway reset before its connection is closed.
+    pub resets: usize,
+    /// Bytes that an HTTP/2 connection may bring within five seconds while it asks for nothing: SETTINGS and PING.
+    pub idle_bytes: u64,
     /// Verified tokens remembered.
     pub tokens: usize,
     /// Bytes of a request's body for the admin host.
@@ -74,7 +94,14 @@ impl Default for Limits {
             connections: 100_000,
             connections_per_address: 10_000,
             handshakes: 4_096,
+            client_hello: 32 * 1024,
             handshake_time: Duration::from_secs(10),
+            head: 64 * 1024,
+            field: 32 * 1024,
+            fields: 100,
+            target: 16 * 1024,
+            cookies: cookie::Limits::default(),
+            token: narthex_token::MAX_TOKEN_BYTES,
             head_time: Duration::from_secs(10),
             body_rate: 1024,
             body_grace: Duration::from_secs(10),
@@ -84,6 +111,8 @@ impl Default for Limits {
             origin_idle: Duration::from_secs(60),
             stream_idle: Duration::from_secs(3600),
             streams: 128,
+            resets: 200,
+            idle_bytes: 16 * 1024,
             tokens: 262_144,
             admin_body: 10 * 1024 * 1024,
             portal_body: 64 * 1024,

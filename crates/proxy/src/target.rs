@@ -3,19 +3,14 @@
 //! Policy, log and origin all read this value; nobody sees the raw bytes again (security rule 2). What the HTTP
 //! library accepts too easily is refused here (rules 7 and 8).
 
-use http::header::{CONTENT_LENGTH, EXPECT, HOST, TRANSFER_ENCODING};
+use crate::settings::Limits;
+use http::header::{CONTENT_LENGTH, COOKIE, EXPECT, HOST, TRANSFER_ENCODING};
 use http::request::Parts;
 use http::uri::PathAndQuery;
 use http::{HeaderMap, HeaderValue, Method, Version};
 use narthex_model::{Authority, CanonicalPath, Hostname};
 use std::cell::RefCell;
 use std::rc::Rc;
-
-/// Longest request target, in bytes (security §3).
-const LONGEST_TARGET: usize = 16 * 1024;
-
-/// Longest single field, in bytes.
-const LONGEST_FIELD: usize = 32 * 1024;
 
 /// Why a request cannot be understood in one way only, or is more than we take.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
@@ -54,11 +49,14 @@ pub(crate) enum Malformed {
     #[error("the expectation is not 100-continue")]
     Expectation,
     /// The target is too long.
-    #[error("the request target is longer than {LONGEST_TARGET} bytes")]
-    TooLong,
+    #[error("the request target is longer than {0} bytes")]
+    TooLong(usize),
     /// A field is too long.
-    #[error("a header field is longer than {LONGEST_FIELD} bytes")]
-    FieldTooLong,
+    #[error("a header field is longer than {0} bytes")]
+    FieldTooLong(usize),
+    /// Too many fields.
+    #[error("the request has more than {0} header fields")]
+    TooManyFields(usize),
 }
 
 /// The authority that a connection asked for last, parsed. Most connections ask for one only.
@@ -92,8 +90,13 @@ impl Target {
     /// Reads the head of a request that came over TLS.
     ///
     /// # Errors
-    /// [`Malformed`] when two readers could understand the request differently (security rules 2, 7, 8).
-    pub(crate) fn of(head: &Parts, last: &LastAuthority) -> Result<Self, Malformed> {
+    /// [`Malformed`] when two readers could understand the request differently (security rules 2, 7, 8), or it exceeds
+    /// `limits`.
+    pub(crate) fn of(
+        head: &Parts,
+        last: &LastAuthority,
+        limits: &Limits,
+    ) -> Result<Self, Malformed> {
         let http2 = head.version == Version::HTTP_2;
         let websocket_over_http2 = http2 && extended_connect(head);
         if matches!(head.method, Method::TRACE)
@@ -101,9 +104,9 @@ impl Target {
         {
             return Err(Malformed::Method);
         }
-        check_fields(&head.headers)?;
+        check_fields(&head.headers, limits)?;
         let authority = authority(head, http2, last)?;
-        let path_and_query = path_and_query(head)?;
+        let path_and_query = path_and_query(head, limits)?;
         let method = head.method.clone();
         Ok(Self { authority, path_and_query, method, websocket_over_http2 })
     }
@@ -112,8 +115,12 @@ impl Target {
     ///
     /// # Errors
     /// As [`Target::of`].
-    pub(crate) fn check_server_wide(head: &Parts, last: &LastAuthority) -> Result<(), Malformed> {
-        check_fields(&head.headers)?;
+    pub(crate) fn check_server_wide(
+        head: &Parts,
+        last: &LastAuthority,
+        limits: &Limits,
+    ) -> Result<(), Malformed> {
+        check_fields(&head.headers, limits)?;
         authority(head, head.version == Version::HTTP_2, last).map(drop)
     }
 
@@ -169,10 +176,13 @@ fn extended_connect(head: &Parts) -> bool {
         && head.extensions.get::<hyper::ext::Protocol>().is_some_and(|p| p.as_str() == "websocket")
 }
 
-fn check_fields(headers: &HeaderMap) -> Result<(), Malformed> {
+fn check_fields(headers: &HeaderMap, limits: &Limits) -> Result<(), Malformed> {
+    if headers.len() > limits.fields && without_crumbs(headers) > limits.fields {
+        return Err(Malformed::TooManyFields(limits.fields));
+    }
     for (name, value) in headers {
-        if value.len() > LONGEST_FIELD {
-            return Err(Malformed::FieldTooLong);
+        if value.len() > limits.field {
+            return Err(Malformed::FieldTooLong(limits.field));
         }
         if name == EXPECT && !value.as_bytes().eq_ignore_ascii_case(b"100-continue") {
             return Err(Malformed::Expectation);
@@ -182,6 +192,11 @@ fn check_fields(headers: &HeaderMap) -> Result<(), Malformed> {
         }
     }
     Ok(())
+}
+
+/// How many fields there are, all of `Cookie` counted as one: HTTP/2 sends each cookie on its own (RFC 9113 §8.2.3).
+fn without_crumbs(headers: &HeaderMap) -> usize {
+    headers.len() - headers.get_all(COOKIE).iter().count().saturating_sub(1)
 }
 
 /// Whether the one `Transfer-Encoding` is `chunked` and no length stands beside it.
@@ -220,10 +235,10 @@ fn same(one: &Authority, other: &Authority) -> bool {
     one.host == other.host && one.port.unwrap_or(443) == other.port.unwrap_or(443)
 }
 
-fn path_and_query(head: &Parts) -> Result<PathAndQuery, Malformed> {
+fn path_and_query(head: &Parts, limits: &Limits) -> Result<PathAndQuery, Malformed> {
     let raw = head.uri.path_and_query().ok_or(Malformed::Form)?;
-    if raw.as_str().len() > LONGEST_TARGET {
-        return Err(Malformed::TooLong);
+    if raw.as_str().len() > limits.target {
+        return Err(Malformed::TooLong(limits.target));
     }
     let visible = |query: &str| query.bytes().all(|b| b.is_ascii_graphic());
     if !raw.query().is_none_or(visible) {
@@ -255,7 +270,7 @@ mod tests {
             request = request.header(name.parse::<HeaderName>().unwrap(), *value);
         }
         let (head, ()) = request.body(()).unwrap().into_parts();
-        let target = Target::of(&head, &LastAuthority::default())?;
+        let target = Target::of(&head, &LastAuthority::default(), &Limits::default())?;
         Ok(format!("{}{}", target.authority(), target.path_and_query()))
     }
 
@@ -315,6 +330,32 @@ mod tests {
             assert_eq!(with(fields), Err(Malformed::Framing), "{fields:?}");
         }
         assert_eq!(with(&[("expect", "y 100-continue")]), Err(Malformed::Expectation));
+    }
+
+    #[test]
+    fn h31_targets_and_fields_are_bounded_and_the_crumbs_of_a_cookie_are_one_field() {
+        let limits = Limits { target: 20, field: 10, fields: 4, ..Limits::default() };
+        let read = |target: &str, fields: &[(&str, &str)]| {
+            let mut request = Request::builder().uri(target).header("host", "a.test");
+            for (name, value) in fields {
+                request = request.header(name.parse::<HeaderName>().unwrap(), *value);
+            }
+            let (head, ()) = request.body(()).unwrap().into_parts();
+            Target::of(&head, &LastAuthority::default(), &limits).map(drop)
+        };
+        let crumbs = [("cookie", "a=1"), ("cookie", "b=2"), ("cookie", "c=3"), ("x", "1")];
+        let (nineteen, twenty) = ("n".repeat(19), "n".repeat(20));
+        for (target, fields, want) in [
+            (format!("/{nineteen}"), &[][..], Ok(())),
+            (format!("/{twenty}"), &[], Err(Malformed::TooLong(20))),
+            ("/".to_owned(), &[("x", "1234567890")], Ok(())),
+            ("/".to_owned(), &[("x", "12345678901")], Err(Malformed::FieldTooLong(10))),
+            ("/".to_owned(), &crumbs, Ok(())),
+            ("/".to_owned(), &[("x", "1"); 3], Ok(())),
+            ("/".to_owned(), &[("x", "1"); 4], Err(Malformed::TooManyFields(4))),
+        ] {
+            assert_eq!(read(&target, fields), want, "{target} {fields:?}");
+        }
     }
 
     #[test]

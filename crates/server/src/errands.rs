@@ -1,7 +1,8 @@
 //! Errands: requests that the gateway answers itself, carried from the data path to the portal and the API.
 //!
-//! The queue and the number of errands under way are bounded: a thousand people logging in, or a slow database, do not
-//! slow a single proxied request (design §3).
+//! Queues and the number of errands under way are bounded: a thousand people logging in, or a slow database, do not slow
+//! a single proxied request (design §3). The administration API has a queue and places of its own, so that a crowd at the
+//! login does not keep an administrator from revoking somebody (security rule 19).
 
 use narthex_api::{Api, Caller};
 use narthex_portal::{Portal, Visit};
@@ -9,11 +10,6 @@ use narthex_proxy::{Errand, Site, Visitor};
 use std::sync::Arc;
 use tokio::sync::Semaphore;
 use tokio::sync::mpsc::Receiver;
-
-/// Errands that may wait; beyond it the data path answers 503.
-pub(crate) const QUEUE: usize = 1024;
-/// Errands under way at once.
-const AT_ONCE: usize = 256;
 
 /// Who answers what.
 #[derive(Clone)]
@@ -24,9 +20,9 @@ pub(crate) struct Desks {
     pub(crate) api: Arc<Api>,
 }
 
-/// Runs errands until every sender is gone.
-pub(crate) async fn run(mut queue: Receiver<Errand>, desks: Desks) {
-    let places = Arc::new(Semaphore::new(AT_ONCE));
+/// Runs the errands of one queue, `at_once` at the most, until every sender is gone.
+pub(crate) async fn run(mut queue: Receiver<Errand>, at_once: usize, desks: Desks) {
+    let places = Arc::new(Semaphore::new(at_once));
     while let Some(errand) = queue.recv().await {
         let Ok(place) = places.clone().acquire_owned().await else { return };
         let desks = desks.clone();

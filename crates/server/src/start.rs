@@ -18,7 +18,7 @@ use narthex_model::{
     AccountId, Clock, Configuration, IdpConfig, MasterKey, Premises, Revision, Timestamp,
 };
 use narthex_portal::{Parts, Portal};
-use narthex_proxy::{CertificateSource, LocalCa, Meters, ServerCertificate};
+use narthex_proxy::{CertificateSource, Control, LocalCa, Meters, ServerCertificate};
 use narthex_snapshot::{Live, Materials, RevocationLists, Snapshot};
 use narthex_store::{AdminRecord, Change, OwedRevocations, Revoked, SqliteStore, Store};
 use narthex_token::KeyRing;
@@ -29,9 +29,6 @@ use std::sync::Arc;
 use std::time::Duration;
 use tokio::sync::mpsc;
 use tokio::task::JoinHandle;
-
-/// How long requests under way may take to finish when the gateway stops.
-const DRAIN: Duration = Duration::from_secs(30);
 
 /// Why the gateway did not start.
 #[derive(Debug, thiserror::Error)]
@@ -167,7 +164,13 @@ pub async fn start(
             );
         }
     }
-    let outbound = OutboundSettings { fence: fence.clone(), ..OutboundSettings::default() };
+    let limits = settings.limits.control.clone();
+    let outbound = OutboundSettings {
+        fence: fence.clone(),
+        timeout: limits.provider_time,
+        max_answer: limits.provider_answer,
+        ..OutboundSettings::default()
+    };
     let outbound = OutboundHttp::new(outbound)?;
     let providers = Providers::new(outbound, mailer, clock.clone());
     let desk = Arc::new(Desk::new(
@@ -178,7 +181,8 @@ pub async fn start(
         Standing { revision, configuration },
     ));
     let (record_sender, record_queue) = mpsc::channel(records::QUEUE);
-    let (errand_sender, errand_queue) = mpsc::channel(errands::QUEUE);
+    let (admin, calls) = mpsc::channel(limits.waiting);
+    let (pages, visits) = mpsc::channel(limits.waiting);
     let revocations = Arc::new(OwedRevocations::to(store.clone()));
     let desks = Desks {
         portal: Arc::new(Portal::new(Parts {
@@ -197,6 +201,7 @@ pub async fn start(
             desk: desk.clone(),
             clock: clock.clone(),
             fence: fence.clone(),
+            most_entries: limits.list_entries,
             bootstrap_token: settings
                 .bootstrap_token
                 .as_ref()
@@ -221,19 +226,20 @@ pub async fn start(
         public_https_port: None,
         trusted_proxies: settings.trusted_proxies.clone(),
         log_requests: settings.log_requests,
-        limits: settings.limits.clone(),
+        limits: settings.limits.road.clone(),
     };
     let proxy = narthex_proxy::start(
         proxy_settings,
         live.clone(),
-        errand_sender,
+        Control { admin, pages },
         record_sender,
         meters.clone(),
         clock.clone(),
     )
     .map_err(|error| listen_error(&settings, error))?;
 
-    tokio::spawn(errands::run(errand_queue, desks));
+    tokio::spawn(errands::run(calls, limits.api_at_once, desks.clone()));
+    tokio::spawn(errands::run(visits, limits.pages_at_once, desks));
     let restarts = Arc::new(Restarts::default());
     let counts = Arc::new(records::RecordCounts::default());
     let record_keeper =
@@ -444,14 +450,14 @@ impl Running {
         Ok(())
     }
 
-    /// Stops: no new connections, requests under way finish within 30 seconds, records are written.
+    /// Stops: no new connections, requests under way finish within `[limits] drain`, records are written.
     pub async fn drain(self) {
         self.health.leave();
         self.household.abort();
         self.fetcher.abort();
         self.responders.abort();
         self.settler.abort();
-        let counts = self.proxy.drain(DRAIN).await;
+        let counts = self.proxy.drain(self.settings.limits.control.drain).await;
         if !counts.is_empty()
             && let Err(error) = self.store.fold_traffic(&counts).await
         {

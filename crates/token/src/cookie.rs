@@ -6,6 +6,21 @@ pub const MAX_COOKIES: usize = 100;
 /// `CF_Authorization` values tried in one request (security §3).
 pub const MAX_CANDIDATES: usize = 8;
 
+/// How much of a request's cookies is looked at, for those who let it be set.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Limits {
+    /// Pairs read, over all `Cookie` fields: [`MAX_COOKIES`] by default.
+    pub pairs: usize,
+    /// Values of one of our cookies that are tried: [`MAX_CANDIDATES`] by default.
+    pub candidates: usize,
+}
+
+impl Default for Limits {
+    fn default() -> Self {
+        Self { pairs: MAX_COOKIES, candidates: MAX_CANDIDATES }
+    }
+}
+
 /// The application token's cookie on an application's host, the global session's on the team domain.
 pub const AUTHORIZATION: &str = "CF_Authorization";
 /// The cookie that must come with a bound token.
@@ -56,7 +71,15 @@ pub fn named<'a>(
     fields: impl IntoIterator<Item = &'a [u8]>,
     name: &'static str,
 ) -> impl Iterator<Item = &'a str> {
-    let ours = pairs(fields).take(MAX_COOKIES).filter(move |pair| pair.name == name.as_bytes());
+    named_within(fields, name, MAX_COOKIES)
+}
+
+fn named_within<'a>(
+    fields: impl IntoIterator<Item = &'a [u8]>,
+    name: &'static str,
+    most: usize,
+) -> impl Iterator<Item = &'a str> {
+    let ours = pairs(fields).take(most).filter(move |pair| pair.name == name.as_bytes());
     ours.filter(|pair| pair.value.iter().all(u8::is_ascii_graphic))
         .filter_map(|pair| std::str::from_utf8(pair.value).ok())
 }
@@ -66,10 +89,18 @@ pub fn named<'a>(
 pub fn bindings<'a, I: Iterator<Item = &'a [u8]>>(
     fields: impl Fn() -> I,
 ) -> impl Iterator<Item = &'a str> {
-    let bindings = named(fields(), BINDING).take(MAX_CANDIDATES);
+    bindings_within(fields, Limits::default())
+}
+
+/// As [`bindings`], with limits of the caller's.
+pub fn bindings_within<'a, I: Iterator<Item = &'a [u8]>>(
+    fields: impl Fn() -> I,
+    limits: Limits,
+) -> impl Iterator<Item = &'a str> {
+    let bindings = named_within(fields(), BINDING, limits.pairs).take(limits.candidates);
     bindings.filter(move |value| {
         let mut companions = pairs(fields())
-            .take(MAX_COOKIES)
+            .take(limits.pairs)
             .filter(|pair| pair.name.starts_with(BINDING_COMPANION.as_bytes()));
         companions.any(|companion| companion.value == value.as_bytes())
     })
@@ -80,7 +111,15 @@ pub fn bindings<'a, I: Iterator<Item = &'a [u8]>>(
 pub fn token_candidates<'a>(
     fields: impl IntoIterator<Item = &'a [u8]>,
 ) -> impl Iterator<Item = &'a str> {
-    named(fields, AUTHORIZATION).take(MAX_CANDIDATES)
+    token_candidates_within(fields, Limits::default())
+}
+
+/// As [`token_candidates`], with limits of the caller's.
+pub fn token_candidates_within<'a>(
+    fields: impl IntoIterator<Item = &'a [u8]>,
+    limits: Limits,
+) -> impl Iterator<Item = &'a str> {
+    named_within(fields, AUTHORIZATION, limits.pairs).take(limits.candidates)
 }
 
 /// Appends to `out` the `Cookie` field for the origin: every pair as it was sent, without `CF_Binding`, its companion

@@ -347,10 +347,11 @@ fn presentation(fields: &Fields) -> Result<Map<String, Value>, ApiError> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::fields::MOST_ENTRIES;
     use serde_json::json;
 
     fn read(body: &Value) -> Result<AppForm, ApiError> {
-        AppForm::read(&Fields::of(body.to_string().as_bytes())?)
+        AppForm::read(&Fields::of(body.to_string().as_bytes(), MOST_ENTRIES)?)
     }
 
     #[test]

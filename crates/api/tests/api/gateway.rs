@@ -111,6 +111,7 @@ impl Gateway {
             records,
             clock: clock.clone(),
             fence: narthex_idp::Fence::default(),
+            most_entries: narthex_api::MOST_ENTRIES,
             bootstrap_token: Some(sha256(TOKEN)),
         });
         Self { api, clock, live, store, desk, ray: RayId::random(), directory, later, revocations }

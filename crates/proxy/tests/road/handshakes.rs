@@ -296,6 +296,28 @@ async fn t25_who_says_nothing_or_too_little_is_sent_away() {
 }
 
 #[tokio::test]
+async fn t19_a_client_hello_without_end_is_not_read_to_its_end() {
+    let limits = narthex_proxy::Limits {
+        handshake_time: Duration::from_secs(3600),
+        ..narthex_proxy::Limits::default()
+    };
+    let settings = Settings { limits, ..Settings::default() };
+    let town = Town::build(Plan { settings, ..plan() }).await;
+    let mut tcp = TcpStream::connect(("127.0.0.1", town.port())).await.unwrap();
+    // A ClientHello that says it has 60,000 bytes, in records of 4,096, of which nine come.
+    let mut begun = vec![1, 0, 0xea, 0x60];
+    begun.resize(9 * 4096, 0);
+    for record in begun.chunks(4096) {
+        let _sent = tcp.write_all(&[22, 3, 1, 0x10, 0]).await; // closed already: that is the point
+        let _sent = tcp.write_all(record).await;
+    }
+    let mut nothing = [0; 1];
+    let closed = tokio::time::timeout(Duration::from_secs(20), tcp.read(&mut nothing)).await;
+    assert!(matches!(closed.unwrap(), Ok(0) | Err(_)), "without waiting for the rest");
+    assert_eq!(town.wire(A).await.ask(get(A)).await.status, 200);
+}
+
+#[tokio::test]
 async fn a_parked_connection_wakes_up() {
     let limits = narthex_proxy::Limits {
         head_time: Duration::from_secs(1), // so that parking comes after half of it

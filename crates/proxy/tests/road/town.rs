@@ -8,7 +8,8 @@ use narthex_model::{
     SecretHash, ServiceToken, Session, UnixSeconds, UserId, Zone, ZoneId,
 };
 use narthex_proxy::{
-    CertificateSource, Errand, LocalCa, LogRequests, Meters, Reading, Running, Settings, start,
+    CertificateSource, Control, Errand, LocalCa, LogRequests, Meters, Reading, Running, Settings,
+    start,
 };
 use narthex_snapshot::{Live, Materials, Snapshot};
 use narthex_token::{KeyRing, PersonToken, SigningKey};
@@ -134,6 +135,7 @@ impl Town {
                 CertificateSource { certificates: Vec::new(), local_ca: Some(Arc::new(ca)) };
         }
         let (control, errands) = mpsc::channel(4);
+        let control = Control { admin: control.clone(), pages: control };
         let (record, records) = mpsc::channel(100);
         let meters = Arc::new(Meters::new(settings.cores));
         let clock = Clock::manual(NOW);

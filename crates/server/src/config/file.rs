@@ -7,6 +7,7 @@ use narthex_model::{
 use serde::de::value::MapAccessDeserializer;
 use serde::de::{Error, MapAccess, Visitor};
 use serde::{Deserialize, Deserializer};
+use std::collections::BTreeMap;
 use std::fmt;
 use std::net::SocketAddr;
 use std::num::NonZeroUsize;
@@ -35,8 +36,9 @@ pub(super) struct File {
     pub(super) outbound: Outbound,
     #[serde(default)]
     pub(super) geo: Geo,
+    /// By name; [`super::limits`] knows which there are.
     #[serde(default)]
-    pub(super) limits: Limits,
+    pub(super) limits: BTreeMap<toml::Spanned<String>, toml::Spanned<toml::Value>>,
     #[serde(default)]
     pub(super) ingress: Vec<toml::Spanned<Ingress>>,
 }
@@ -163,14 +165,6 @@ pub(super) struct Outbound {
 #[serde(deny_unknown_fields)]
 pub(super) struct Geo {
     pub(super) database: Option<toml::Spanned<PathBuf>>,
-}
-
-#[derive(Debug, Default, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub(super) struct Limits {
-    pub(super) connections: Option<NonZeroUsize>,
-    pub(super) connections_per_address: Option<NonZeroUsize>,
-    pub(super) handshakes: Option<NonZeroUsize>,
 }
 
 #[derive(Debug, Deserialize)]

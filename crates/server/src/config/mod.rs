@@ -2,16 +2,18 @@
 
 mod fault;
 mod file;
+mod limits;
 mod reader;
 #[cfg(test)]
 mod tests;
 
 pub use fault::ConfigFault;
+pub use limits::{ControlLimits, Limits};
 
 use narthex_model::{
     Account, AccountId, Authority, IngressRule, MasterKey, Premises, Secret, TeamDomain, Zone,
 };
-use narthex_proxy::{Limits, LogRequests, ServerCertificate};
+use narthex_proxy::{LogRequests, ServerCertificate};
 use narthex_snapshot::Countries;
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};

@@ -1,14 +1,16 @@
 //! One reading of the file: from what is written to checked settings, every fault with its place.
 
 use super::file::{self, File, SecretSource};
+use super::limits::{ALL, Limit, Limits};
 use super::{ConfigFault, LogLevel, MailRoute, Settings, StoreRoute};
 use narthex_idp::{MailError, SmtpMailer};
 use narthex_model::{
     AccountId, CertificateFiles, Hostname, IngressRule, MasterKey, OriginRequest, Secret, Zone,
     ZoneId,
 };
-use narthex_proxy::{Limits, LogRequests, ServerCertificate};
+use narthex_proxy::{LogRequests, ServerCertificate};
 use narthex_snapshot::{Countries, Snapshot};
+use std::collections::BTreeMap;
 use std::hash::{DefaultHasher, Hash, Hasher};
 use std::num::NonZeroUsize;
 use std::ops::Range;
@@ -72,7 +74,7 @@ impl Reader<'_> {
                 file::Level::Info => LogLevel::Info,
                 file::Level::Debug => LogLevel::Debug,
             },
-            limits: limits(&file.limits),
+            limits: self.limits(&file.limits)?,
             private_networks: file.outbound.private_networks.clone(),
             countries: self.countries(file.geo.database.as_ref())?,
             data_dir,
@@ -209,6 +211,23 @@ impl Reader<'_> {
         }
     }
 
+    fn limits(
+        &self,
+        written: &BTreeMap<Spanned<String>, Spanned<toml::Value>>,
+    ) -> Result<Limits, ConfigFault> {
+        let mut limits = Limits::default();
+        for (name, value) in written {
+            let Some(limit) = Limit::named(name.as_ref()) else {
+                let known = ALL.iter().map(|limit| format!("`{}`", limit.name));
+                let known = known.collect::<Vec<_>>().join(", ");
+                let unknown = format!("unknown field `{}`, expected one of {known}", name.as_ref());
+                return Err(self.at(name.span(), &unknown));
+            };
+            limit.put(&mut limits, value.as_ref()).map_err(|why| self.at(value.span(), &why))?;
+        }
+        Ok(limits)
+    }
+
     fn mail(&self, mail: Option<&file::Mail>) -> Result<MailRoute, ConfigFault> {
         let Some(file::Mail { from, smtp }) = mail else { return Ok(MailRoute::Unset) };
         let (sender, url) = (from.as_ref(), smtp.as_ref().expose());
@@ -249,17 +268,6 @@ impl Reader<'_> {
 
     fn at(&self, span: Range<usize>, message: &str) -> ConfigFault {
         ConfigFault::at(self.path, self.text, span, message)
-    }
-}
-
-fn limits(file: &file::Limits) -> Limits {
-    let usual = Limits::default();
-    let or = |given: Option<NonZeroUsize>, usual| given.map_or(usual, NonZeroUsize::get);
-    Limits {
-        connections: or(file.connections, usual.connections),
-        connections_per_address: or(file.connections_per_address, usual.connections_per_address),
-        handshakes: or(file.handshakes, usual.handshakes),
-        ..usual
     }
 }
 

@@ -397,16 +397,21 @@ fn limits_are_read_and_wait_for_a_restart() {
     assert_eq!(usual.limits, Limits::default());
     let text = format!("{FULL}\n[limits]\nconnections = 500\nconnections_per_address = 50\n");
     let given = place.read(&text).unwrap();
-    let want = Limits { connections: 500, connections_per_address: 50, ..Limits::default() };
+    let mut want = Limits::default();
+    (want.road.connections, want.road.connections_per_address) = (500, 50);
     assert_eq!(given.limits, want);
     assert_eq!(given.need_restart(&usual), ["[limits]"]);
-    let handshakes = place.read(&format!("{FULL}\n[limits]\nhandshakes = 5\n")).unwrap();
-    assert_eq!(handshakes.limits, Limits { handshakes: 5, ..Limits::default() });
-    let none = place.read(&format!("{FULL}\n[limits]\nhandshakes = 0\n"));
-    assert!(
-        none.unwrap_err().to_string().contains("nonzero"),
-        "nothing is unlimited, and nothing is closed"
-    );
+    for (line, says) in [
+        ("handshakes = 0", "handshakes may be 1 to 1000000; for the default, 4096, leave it out"),
+        ("drain = \"2h\"", "drain may be 1s to 1h; for the default, 30s, leave it out"),
+        ("head = \"64KB\"", "head is a number of bytes, as in 65536 or \"64KiB\""),
+        ("head_time = 10", "head_time is a time with its unit, as in \"10s\""),
+        ("handshake = 5", "unknown field `handshake`, expected one of `connections`"),
+    ] {
+        let fault = place.read(&format!("{FULL}\n[limits]\nstreams = 9\n{line}\n")).unwrap_err();
+        let (fault, number) = (fault.to_string(), FULL.lines().count() + 4);
+        assert!(fault.contains(says) && fault.contains(&format!("{number} | {line}")), "{fault}");
+    }
 }
 
 #[test]
