@@ -20,7 +20,7 @@ pub use api_token::ApiToken;
 pub use change::{AdminRecord, Change, RecordedChange};
 pub use error::{OpenError, StoreError};
 pub use filter::{Direction, EmailMatch, Is, Listing, RecordFilter, TrafficFilter, UserFilter};
-pub use key::StoredKey;
+pub use key::{SamlKey, StoredKey};
 pub use owed::OwedRevocations;
 pub use pending::{PendingKind, TryOutcome};
 pub use revocation::{Revocation, Revoked};

@@ -1,4 +1,4 @@
-//! What waits to be taken once: login states, hand-over nonces and codes, one-time PINs, forms.
+//! What waits to be taken once: login states, hand-over nonces and codes, one-time PINs, forms, SAML assertions.
 
 /// Which kind of thing waits; a handle of one kind opens nothing of another.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -15,6 +15,8 @@ pub enum PendingKind {
     Partition,
     /// A form that waits for its sender's login.
     Form,
+    /// A SAML assertion that was accepted; its key is made of its id, so that a second use is noticed.
+    Assertion,
 }
 
 impl PendingKind {
@@ -26,6 +28,7 @@ impl PendingKind {
             Self::Pin => "pin",
             Self::Partition => "partition",
             Self::Form => "form",
+            Self::Assertion => "assertion",
         }
     }
 }

@@ -2,7 +2,7 @@
 
 use crate::{
     AdminRecord, ApiToken, Change, Listing, PendingKind, RecordFilter, RecordedChange, Revocation,
-    StoreError, StoredKey, TrafficFilter, TryOutcome, UserFilter,
+    SamlKey, StoreError, StoredKey, TrafficFilter, TryOutcome, UserFilter,
 };
 use async_trait::async_trait;
 use narthex_model::{
@@ -64,6 +64,13 @@ pub trait Store: Send + Sync {
 
     /// Forgets a key; whether it was there.
     async fn delete_key(&self, kid: &Kid) -> Result<bool, StoreError>;
+
+    /// The key that signs our requests to SAML providers; `None` until one was kept.
+    async fn saml_key(&self) -> Result<Option<SamlKey>, StoreError>;
+
+    /// Keeps that key, sealed, unless there is one already: of several callers' keys the first stays. Read it again
+    /// for the one that stayed.
+    async fn put_first_saml_key(&self, key: &SamlKey) -> Result<(), StoreError>;
 
     // --- Revocation lists of certificates ---
 

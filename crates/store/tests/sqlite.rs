@@ -4,7 +4,7 @@
 
 use narthex_model::{AccessRecord, Configuration, Group, MasterKey, Revision, UnixSeconds};
 use narthex_store::{
-    AdminRecord, Change, Intact, OpenError, PendingKind, RecordFilter, SqliteStore, Store,
+    AdminRecord, Change, Intact, OpenError, PendingKind, RecordFilter, SamlKey, SqliteStore, Store,
     StoreError, StoredKey, contract,
 };
 use serde_json::json;
@@ -255,11 +255,14 @@ async fn a_stolen_copy_holds_no_secret_in_the_clear() {
         active_from: NOW,
     };
     store.put_key(&key).await.unwrap();
+    let pkcs8 = b"SAML-HALF".to_vec().into();
+    let saml = SamlKey { pkcs8, certificate_pem: String::new(), created_at: NOW };
+    store.put_first_saml_key(&saml).await.unwrap();
     let body = json!({"pkce": "VERIFIER-OF-A-LOGIN"});
     store.put_pending(PendingKind::Login, &[1; 32], &body, NOW.plus(60)).await.unwrap();
     store.close().await;
     let bytes = std::fs::read(place.file("narthex.db")).unwrap();
-    for secret in ["PRIVATE-HALF", "VERIFIER-OF-A-LOGIN"] {
+    for secret in ["PRIVATE-HALF", "SAML-HALF", "VERIFIER-OF-A-LOGIN"] {
         let found = bytes.windows(secret.len()).any(|window| window == secret.as_bytes());
         assert!(!found, "{secret}");
     }

@@ -1,7 +1,7 @@
 //! Signing keys and API tokens.
 
 use super::NOW;
-use crate::{ApiToken, Store, StoreError, StoredKey};
+use crate::{ApiToken, SamlKey, Store, StoreError, StoredKey};
 use narthex_model::{ApiTokenId, Kid, Timestamp};
 use zeroize::Zeroizing;
 
@@ -21,6 +21,16 @@ pub(super) async fn keys_come_back_as_they_were(store: &dyn Store) -> Result<(),
     assert!(store.delete_key(&current.kid).await?);
     assert!(!store.delete_key(&current.kid).await?, "it is gone");
     assert_eq!(store.load_keys().await?, [next]);
+
+    let saml = |byte| SamlKey {
+        pkcs8: Zeroizing::new(vec![byte; 40]),
+        certificate_pem: format!("-----BEGIN CERTIFICATE-----\n{byte}\n"),
+        created_at: NOW,
+    };
+    assert_eq!(store.saml_key().await?, None);
+    store.put_first_saml_key(&saml(1)).await?;
+    store.put_first_saml_key(&saml(2)).await?;
+    assert_eq!(store.saml_key().await?, Some(saml(1)), "the first stays");
     Ok(())
 }
 

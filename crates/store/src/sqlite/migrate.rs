@@ -12,6 +12,7 @@ pub(super) const MAIN: &[&str] = &[
     include_str!("../../migrations/main/0001_start.sql"),
     include_str!("../../migrations/main/0002_crl.sql"),
     include_str!("../../migrations/main/0003_service_token_seen.sql"),
+    include_str!("../../migrations/main/0004_saml_key.sql"),
 ];
 /// The steps of the file of records.
 pub(super) const RECORDS: &[&str] = &[include_str!("../../migrations/records/0001_start.sql")];

@@ -19,6 +19,7 @@ mod people;
 mod records;
 mod revocations;
 mod row;
+mod saml_key;
 mod seen;
 mod sessions;
 mod traffic;
@@ -26,7 +27,7 @@ mod trail;
 
 use crate::{
     AdminRecord, ApiToken, Change, Intact, Listing, PendingKind, RecordFilter, RecordedChange,
-    Revocation, Store, StoreError, StoredKey, TrafficFilter, TryOutcome, UserFilter,
+    Revocation, SamlKey, Store, StoreError, StoredKey, TrafficFilter, TryOutcome, UserFilter,
 };
 use async_trait::async_trait;
 use database::Database;
@@ -93,6 +94,14 @@ impl Store for SqliteStore {
 
     async fn delete_key(&self, kid: &Kid) -> Result<bool, StoreError> {
         keys::delete(&self.main, kid).await
+    }
+
+    async fn saml_key(&self) -> Result<Option<SamlKey>, StoreError> {
+        saml_key::load(&self.main, &self.master).await
+    }
+
+    async fn put_first_saml_key(&self, key: &SamlKey) -> Result<(), StoreError> {
+        saml_key::put_first(&self.main, &self.master, key).await
     }
 
     async fn crls(&self) -> Result<Vec<StoredCrl>, StoreError> {
