@@ -15,7 +15,7 @@ use uuid::Uuid;
 pub struct IdpReference {
     /// Its id.
     pub id: IdpId,
-    /// Its type, `oidc` or `onetimepin`.
+    /// Its type, `oidc`, `saml` or `onetimepin`.
     #[serde(rename = "type")]
     pub kind: String,
 }
@@ -67,6 +67,9 @@ pub struct Identity {
     /// Claims that the provider's configuration asked to keep.
     #[serde(default)]
     pub oidc_fields: Map<String, Value>,
+    /// Attributes that the configuration of a SAML provider asked to keep: a text, or a list of texts.
+    #[serde(default, skip_serializing_if = "Map::is_empty")]
+    pub saml_attributes: Map<String, Value>,
     /// The client certificate that the application saw when the person logged in.
     #[serde(default)]
     pub certificate: Option<CertificateHolder>,
@@ -119,6 +122,13 @@ pub struct User {
 }
 
 impl Identity {
+    /// What goes into application tokens as `custom`: the claims or attributes that the provider's configuration chose.
+    /// One provider vouches for one login, so that only one of the two can hold something.
+    #[must_use]
+    pub fn custom(&self) -> &Map<String, Value> {
+        if self.saml_attributes.is_empty() { &self.oidc_fields } else { &self.saml_attributes }
+    }
+
     /// get-identity's answer for a person, every field of seed 003 present (access-protocol §5.7). `sessions` are those
     /// that the person has now, on any device.
     #[must_use]
@@ -140,7 +150,8 @@ impl Identity {
             ("ip".to_owned(), self.ip.to_string().into()),
             ("groups".to_owned(), serde_json::to_value(&self.groups).unwrap_or_default()),
             ("oidc_fields".to_owned(), self.oidc_fields.clone().into()),
-            ("custom".to_owned(), self.oidc_fields.clone().into()),
+            ("saml_attributes".to_owned(), self.saml_attributes.clone().into()),
+            ("custom".to_owned(), self.custom().clone().into()),
             ("device_sessions".to_owned(), device_sessions.into()),
         ]);
         if let Some(holder) = &self.certificate {

@@ -68,6 +68,15 @@ pub enum Selector {
         /// The value to find.
         value: Box<str>,
     },
+    /// The SAML provider said this attribute has, or contains, this value.
+    SamlAttribute {
+        /// Whose attributes.
+        idp: IdpId,
+        /// The attribute's name.
+        name: Box<str>,
+        /// The value to find.
+        value: Box<str>,
+    },
 }
 
 impl Selector {
@@ -86,7 +95,8 @@ impl Selector {
             | Self::Certificate(_)
             | Self::LoginMethod(_)
             | Self::AuthMethod(_)
-            | Self::OidcClaim { .. } => None,
+            | Self::OidcClaim { .. }
+            | Self::SamlAttribute { .. } => None,
         }
     }
 
@@ -99,7 +109,8 @@ impl Selector {
             | Self::EmailDomain(_)
             | Self::LoginMethod(_)
             | Self::AuthMethod(_)
-            | Self::OidcClaim { .. } => true,
+            | Self::OidcClaim { .. }
+            | Self::SamlAttribute { .. } => true,
             Self::Everyone
             | Self::Group(_)
             | Self::Ip(_)
@@ -128,7 +139,7 @@ impl Rule {
 }
 
 /// Selectors of the contract that the gateway refuses for now, instead of ignoring them.
-const NOT_YET: [&str; 13] = [
+const NOT_YET: [&str; 12] = [
     "email_list",
     "ip_list",
     "auth_context",
@@ -136,7 +147,6 @@ const NOT_YET: [&str; 13] = [
     "github-organization",
     "gsuite",
     "okta",
-    "saml",
     "device_posture",
     "external_evaluation",
     "linked_app_token",
@@ -200,6 +210,11 @@ impl TryFrom<Value> for Rule {
                     .or_else(|e| member("oidc", members, "connection_id").map_err(|_| e))?,
                 name: member("oidc", members, "claim_name")?,
                 value: member("oidc", members, "claim_value")?,
+            },
+            "saml" => Selector::SamlAttribute {
+                idp: member("saml", members, "identity_provider_id")?,
+                name: text("saml", members, "attribute_name")?,
+                value: member("saml", members, "attribute_value")?,
             },
             other => match NOT_YET.iter().find(|known| **known == other) {
                 Some(known) => return Err(InvalidRule::NotYet(known)),
@@ -326,6 +341,7 @@ mod tests {
             json!({"certificate_uri": {"uri": "spiffe://example.com/robot"}}),
             json!({"certificate_public_key": {"sha256": "AB".repeat(32)}}),
             json!({"certificate_fingerprint": {"sha256": vec!["Ab"; 32].join(":")}}),
+            json!({"saml": {"attribute_name": "g", "attribute_value": "v", "identity_provider_id": "7335d417-61da-459d-899c-0a01c76a2f94"}}),
             json!({"oidc": {"claim_name": "g", "claim_value": "v", "identity_provider_id": "7335d417-61da-459d-899c-0a01c76a2f94"}}),
         ] {
             let rule: Rule = serde_json::from_value(written.clone()).expect("a rule");
@@ -354,6 +370,8 @@ mod tests {
             json!({"certificate_fingerprint": {"sha256": "ab"}}),
             json!({"certificate_fingerprint": {"sha256": "g".repeat(64)}}),
             json!({"device_posture": {"integration_uid": "x"}}),
+            json!({"saml": {"attribute_name": "g", "attribute_value": "v"}}),
+            json!({"saml": {"attribute_name": "", "attribute_value": "v", "identity_provider_id": "7335d417-61da-459d-899c-0a01c76a2f94"}}),
         ] {
             assert!(serde_json::from_value::<Rule>(written.clone()).is_err(), "{written}");
         }

@@ -57,15 +57,23 @@ pub(crate) fn used_method(method: &str, asked: Asked<'_>) -> Answer {
 /// claims never count (access-protocol §9.4).
 pub(crate) fn has_claim(idp: IdpId, name: &str, value: &str, asked: Asked<'_>) -> Answer {
     by_identity(asked, |identity| {
-        identity.idp.id == idp
-            && match identity.oidc_fields.get(name) {
-                Some(Value::String(text)) => text == value,
-                Some(Value::Array(list)) => list.iter().any(|v| v.as_str() == Some(value)),
-                Some(Value::Null | Value::Bool(_) | Value::Number(_) | Value::Object(_)) | None => {
-                    false
-                }
-            }
+        identity.idp.id == idp && holds(identity.oidc_fields.get(name), value)
     })
+}
+
+/// The same of an attribute that a SAML provider gave.
+pub(crate) fn has_attribute(idp: IdpId, name: &str, value: &str, asked: Asked<'_>) -> Answer {
+    by_identity(asked, |identity| {
+        identity.idp.id == idp && holds(identity.saml_attributes.get(name), value)
+    })
+}
+
+fn holds(found: Option<&Value>, value: &str) -> bool {
+    match found {
+        Some(Value::String(text)) => text == value,
+        Some(Value::Array(list)) => list.iter().any(|v| v.as_str() == Some(value)),
+        Some(Value::Null | Value::Bool(_) | Value::Number(_) | Value::Object(_)) | None => false,
+    }
 }
 
 pub(crate) fn tell_anyone(asked: Asked<'_>, wish: Wish) -> Told {
@@ -152,14 +160,29 @@ pub(crate) fn tell_auth_method(method: &str, asked: Asked<'_>, wish: Wish) -> To
 }
 
 pub(crate) fn tell_claim(idp: IdpId, name: &str, asked: Asked<'_>, wish: Wish) -> Told {
+    tell_said("claim", idp, name, |identity| identity.oidc_fields.get(name), asked, wish)
+}
+
+pub(crate) fn tell_attribute(idp: IdpId, name: &str, asked: Asked<'_>, wish: Wish) -> Told {
+    tell_said("attribute", idp, name, |identity| identity.saml_attributes.get(name), asked, wish)
+}
+
+fn tell_said(
+    kind: &str,
+    idp: IdpId,
+    name: &str,
+    said: impl FnOnce(&Identity) -> Option<&Value>,
+    asked: Asked<'_>,
+    wish: Wish,
+) -> Told {
     with_identity(asked, |identity| {
         if identity.idp.id != idp {
             return tell_login_method(asked, wish);
         }
         Told {
-            fact: match identity.oidc_fields.get(name) {
-                Some(value) => format!("claim {name} is {}", shortened(&value.to_string())),
-                None => format!("there is no claim {name}"),
+            fact: match said(identity) {
+                Some(value) => format!("{kind} {name} is {}", shortened(&value.to_string())),
+                None => format!("there is no {kind} {name}"),
             },
             circumstance: format!(
                 "it depends on what your identity provider says of you under {name:?}"
@@ -233,6 +256,7 @@ mod tests {
                 "role": "admin", "groups": ["eng", 7, null, ["ops"]], "level": 3, "root": true,
                 "nested": {"admin": "admin"}, "none": null,
             },
+            "saml_attributes": {"dept": "it", "member": ["eng", "ops"]},
         }))
         .unwrap()
     }
@@ -254,7 +278,15 @@ mod tests {
     fn a_known_person_is_compared_exactly() {
         let identity = identity();
         let claim = |idp: &str, name: &str, value: &str| json!({"oidc": {"claim_name": name, "claim_value": value, "identity_provider_id": idp}});
+        let attribute = |idp: &str, name: &str, value: &str| json!({"saml": {"attribute_name": name, "attribute_value": value, "identity_provider_id": idp}});
         for (rule, want) in [
+            (attribute(HERE, "dept", "it"), Yes),
+            (attribute(HERE, "dept", "IT"), No),
+            (attribute(ELSEWHERE, "dept", "it"), No),
+            (attribute(HERE, "member", "ops"), Yes),
+            (attribute(HERE, "member", "op"), No),
+            (attribute(HERE, "role", "admin"), No),
+            (claim(HERE, "dept", "it"), No),
             (json!({"email": {"email": "ADA@staff.EXAMPLE.com"}}), Yes),
             (json!({"email": {"email": "ada@example.com"}}), No),
             (json!({"email_domain": {"domain": "Staff.example.com"}}), Yes),

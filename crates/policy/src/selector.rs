@@ -21,6 +21,9 @@ pub(crate) fn answer(selector: &Selector, asked: Asked<'_>) -> Answer {
         Selector::LoginMethod(idp) => person::came_through(*idp, asked),
         Selector::AuthMethod(method) => person::used_method(method, asked),
         Selector::OidcClaim { idp, name, value } => person::has_claim(*idp, name, value, asked),
+        Selector::SamlAttribute { idp, name, value } => {
+            person::has_attribute(*idp, name, value, asked)
+        }
         Selector::Group(_) => Answer::Unknown,
     }
 }
@@ -39,6 +42,9 @@ pub(crate) fn tell(selector: &Selector, asked: Asked<'_>, wish: Wish) -> Told {
         Selector::LoginMethod(_) => person::tell_login_method(asked, wish),
         Selector::AuthMethod(method) => person::tell_auth_method(method, asked, wish),
         Selector::OidcClaim { idp, name, value: _ } => person::tell_claim(*idp, name, asked, wish),
+        Selector::SamlAttribute { idp, name, value: _ } => {
+            person::tell_attribute(*idp, name, asked, wish)
+        }
         Selector::Group(id) => Told {
             fact: format!("there is no group {id}"),
             circumstance: "a group that it refers to does not exist".to_owned(),

@@ -104,6 +104,11 @@ impl World<'_> {
                 let values = claim.as_array().cloned().unwrap_or(vec![claim]);
                 i.idp.id == *idp && values.contains(&json!(value))
             }),
+            Selector::SamlAttribute { idp, name, value } => identity.is_some_and(|i| {
+                let claim = i.saml_attributes.get(&**name).cloned().unwrap_or_default();
+                let values = claim.as_array().cloned().unwrap_or(vec![claim]);
+                i.idp.id == *idp && values.contains(&json!(value))
+            }),
         }
     }
 }
@@ -144,6 +149,8 @@ fn personal_rule() -> impl Strategy<Value = Value> {
         Just(json!({"auth_method": {"auth_method": "mfa"}})),
         (0..2_usize).prop_map(|n| json!({"oidc": {
             "claim_name": "role", "claim_value": "admin", "identity_provider_id": uuid(IDP, n)}})),
+        (0..2_usize).prop_map(|n| json!({"saml": {
+            "attribute_name": "role", "attribute_value": "admin", "identity_provider_id": uuid(IDP, n)}})),
     ]
 }
 
@@ -219,7 +226,7 @@ fn identity() -> impl Strategy<Value = Identity> {
             "id": "1", "email": email, "amr": amr, "idp": {"id": uuid(IDP, idp), "type": "oidc"},
             "geo": {"country": "US"}, "user_uuid": uuid(9, 0),
             "account_id": "0123456789abcdef0123456789abcdef", "iat": 1, "ip": "192.0.2.1",
-            "oidc_fields": {"role": role},
+            "oidc_fields": {"role": role}, "saml_attributes": {"role": role},
         });
         serde_json::from_value(body).expect("an identity")
     })

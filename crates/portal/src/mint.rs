@@ -53,7 +53,7 @@ impl Portal {
             sub: identity.user_uuid,
             identity_nonce: session.nonce.clone(),
             country: identity.geo.country,
-            custom: identity.oidc_fields.clone(),
+            custom: identity.custom().clone(),
             iat,
             exp,
             binding: binding.as_ref().map(Binding::hash),

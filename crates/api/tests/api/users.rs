@@ -34,6 +34,7 @@ async fn login(gateway: &Gateway, user: &User) -> Session {
         ip: "192.0.2.9".parse().unwrap(),
         groups: Vec::new(),
         oidc_fields: Map::new(),
+        saml_attributes: Map::new(),
         certificate: None,
     };
     let end = gateway.clock.now().plus(86_400);

@@ -246,6 +246,7 @@ impl Town {
                 ip: "127.0.0.1".parse().unwrap(),
                 groups: Vec::new(),
                 oidc_fields: Default::default(),
+                saml_attributes: Default::default(),
                 certificate: None,
             },
             expires_at: NOW.plus(86_400),

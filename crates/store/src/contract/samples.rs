@@ -158,6 +158,7 @@ pub(super) fn session(user: UserId, iat: UnixSeconds) -> Session {
         ip: IpAddr::V4(Ipv4Addr::LOCALHOST),
         groups: Vec::new(),
         oidc_fields: serde_json::Map::new(),
+        saml_attributes: serde_json::Map::new(),
         certificate: None,
     };
     let nonce = IdentityNonce::random();
