@@ -18,8 +18,10 @@ pub struct Assertion {
     pub amr: Vec<String>,
     /// The `groups` claim: at most 1,000 entries and 64 KiB.
     pub groups: Vec<GroupMembership>,
-    /// The claims that the provider's configuration asked to keep, and no others: at most 64 KiB.
+    /// The OpenID Connect claims that the provider's configuration asked to keep, and no others: at most 64 KiB.
     pub claims: Map<String, Value>,
+    /// The same of SAML attributes.
+    pub attributes: Map<String, Value>,
 }
 
 impl fmt::Debug for Assertion {

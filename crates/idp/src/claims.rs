@@ -61,6 +61,7 @@ impl<'a> Claims<'a> {
             amr: self.amr(),
             groups: self.groups()?,
             claims: self.kept(&config.claims)?,
+            attributes: Map::new(),
         })
     }
 

@@ -1,4 +1,4 @@
-//! Begins and finishes a login somewhere else: OpenID Connect providers and one-time PINs by mail.
+//! Begins and finishes a login somewhere else: OpenID Connect and SAML providers, and one-time PINs by mail.
 //!
 //! What comes out is an [`Assertion`] (what a provider vouched for) or an [`IdpError`]. Who may enter is
 //! decided elsewhere, and so is what a stranger gets to see of an error.
@@ -23,6 +23,7 @@ mod pin;
 mod pin_limits;
 mod pin_mail;
 mod providers;
+mod saml;
 mod smtp;
 mod tokens;
 mod unposted;
@@ -39,5 +40,6 @@ pub use pin::{PIN_LIFETIME_SECONDS, PIN_TRIES, PendingPin, Pin, PinError};
 pub use pin_limits::{PinLimits, TooMany};
 pub use pin_mail::pin_mail;
 pub use providers::Providers;
+pub use saml::{BegunSaml, Once, PendingSaml, RequestKey, Vouched, check_saml, saml_metadata};
 pub use smtp::SmtpMailer;
 pub use unposted::Unposted;

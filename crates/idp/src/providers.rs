@@ -7,7 +7,8 @@ use crate::mail::{Mail, Mailer};
 use crate::oidc::{self, Begun, CallbackParams, PendingOidc};
 use crate::outbound::OutboundHttp;
 use crate::pin_limits::PinLimits;
-use narthex_model::{Clock, IdentityProvider, IdpConfig, OidcConfig, UnixSeconds};
+use crate::saml::{self, BegunSaml, PendingSaml, RequestKey, Vouched};
+use narthex_model::{Clock, IdentityProvider, IdpConfig, OidcConfig, SamlConfig, UnixSeconds};
 use std::fmt;
 use std::sync::Arc;
 use tokio::sync::Semaphore;
@@ -83,6 +84,39 @@ impl Providers {
         finished
     }
 
+    /// Begins a login at a SAML provider. `relay_state` is the portal's random value that ties the response to the
+    /// browser; `key` signs the request where the configuration asks for that.
+    ///
+    /// # Errors
+    /// `Misconfigured` when the settings cannot work, and for a provider of another type.
+    pub fn begin_saml(
+        &self,
+        idp: &IdentityProvider,
+        callback: &Url,
+        relay_state: &str,
+        key: Option<&RequestKey>,
+    ) -> Result<BegunSaml, IdpError> {
+        saml::begin(idp.id, saml_config(idp)?, callback, relay_state, key, self.clock.now())
+    }
+
+    /// Finishes a login at a SAML provider: `response` is the form's field as it came.
+    ///
+    /// The pending login must be taken out of the store before, so that it is finished once; [`Vouched::once`] must be
+    /// remembered before the person is let in.
+    ///
+    /// # Errors
+    /// `Stale`, `Denied`, `BadAnswer`, `Misconfigured`.
+    pub fn finish_saml(
+        &self,
+        idp: &IdentityProvider,
+        callback: &Url,
+        pending: &PendingSaml,
+        response: &str,
+        now: UnixSeconds,
+    ) -> Result<Vouched, IdpError> {
+        saml::finish(idp.id, saml_config(idp)?, callback, pending, response, now)
+    }
+
     /// The way out for mail.
     #[must_use]
     pub fn mailer(&self) -> &Arc<dyn Mailer> {
@@ -123,11 +157,19 @@ impl fmt::Debug for Providers {
 fn oidc_config(idp: &IdentityProvider) -> Result<&OidcConfig, IdpError> {
     match &idp.config {
         IdpConfig::Oidc(config) => Ok(config),
-        IdpConfig::OneTimePin => Err(IdpError::Misconfigured(
-            "this identity provider sends one-time PINs and has no login page of its own"
-                .to_owned(),
-        )),
+        IdpConfig::Saml(_) | IdpConfig::OneTimePin => Err(of_another_type()),
     }
+}
+
+fn saml_config(idp: &IdentityProvider) -> Result<&SamlConfig, IdpError> {
+    match &idp.config {
+        IdpConfig::Saml(config) => Ok(config),
+        IdpConfig::Oidc(_) | IdpConfig::OneTimePin => Err(of_another_type()),
+    }
+}
+
+fn of_another_type() -> IdpError {
+    IdpError::Misconfigured("this identity provider is of another type".to_owned())
 }
 
 #[cfg(test)]

@@ -52,7 +52,8 @@ pub use id::{
 };
 pub use identity::{Geo, GroupMembership, Identity, IdpReference, Session, User};
 pub use identity_provider::{
-    IdentityProvider, IdentityUpdate, IdpConfig, InvalidIdpConfig, OidcConfig, ScimConfig,
+    HeaderAttribute, IdentityProvider, IdentityUpdate, IdpConfig, InvalidIdpConfig, OidcConfig,
+    SamlConfig, ScimConfig,
 };
 pub use ingress::{CertificateFiles, IngressRule, InvalidService, OriginRequest, OriginService};
 pub use organization::{

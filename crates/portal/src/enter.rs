@@ -207,6 +207,7 @@ pub(crate) fn identity(
         ip: ask.visit.ip,
         groups: assertion.groups,
         oidc_fields: assertion.claims,
+        saml_attributes: assertion.attributes,
         certificate: None,
     }
 }

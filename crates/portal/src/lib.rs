@@ -24,6 +24,7 @@ mod redirect;
 mod refresh;
 mod resubmit;
 mod routes;
+mod saml;
 mod secret;
 mod sessions;
 mod silent;
@@ -43,6 +44,7 @@ use narthex_idp::Providers;
 use narthex_model::{AccessRecord, Clock};
 use narthex_snapshot::Live;
 use narthex_store::{OwedRevocations, Store};
+use saml::RequestKeys;
 use silent::SilentHosts;
 use std::fmt;
 use std::sync::Arc;
@@ -76,6 +78,7 @@ pub struct Portal {
     logins: Throttle,
     silent: SilentHosts,
     forms: forms::Ledger,
+    request_key: RequestKeys,
 }
 
 impl Portal {
@@ -84,8 +87,19 @@ impl Portal {
     pub fn new(parts: Parts) -> Self {
         let Parts { live, store, revocations, providers, records, clock } = parts;
         let (logins, silent) = (Throttle::of_logins(), SilentHosts::default());
-        let forms = forms::Ledger::default();
-        Self { live, store, revocations, providers, records, clock, logins, silent, forms }
+        let (forms, request_key) = (forms::Ledger::default(), RequestKeys::default());
+        Self {
+            live,
+            store,
+            revocations,
+            providers,
+            records,
+            clock,
+            logins,
+            silent,
+            forms,
+            request_key,
+        }
     }
 
     /// Answers a request to the team domain. Bodies are form posts; the caller bounds them (64 KiB).

@@ -10,7 +10,7 @@ use crate::secret::Handle;
 use crate::texts;
 use crate::trouble::Trouble;
 use http::{HeaderName, HeaderValue, StatusCode};
-use narthex_idp::{IdpError, PendingOidc};
+use narthex_idp::{IdpError, PendingOidc, PendingSaml};
 use narthex_model::{Hostname, IdentityNonce, IdentityProvider, IdpConfig, IdpId};
 use narthex_policy::Person;
 use narthex_snapshot::Snapshot;
@@ -35,7 +35,16 @@ pub(crate) struct PendingLogin {
     /// SHA-256 of the browser's `CF_Session`.
     pub(crate) browser: [u8; 32],
     /// What the provider's answer is checked against.
-    pub(crate) oidc: PendingOidc,
+    #[serde(flatten)]
+    pub(crate) asked: Asked,
+}
+
+/// What a provider was asked; only an answer of the same protocol is an answer to it.
+#[derive(Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub(crate) enum Asked {
+    Oidc(PendingOidc),
+    Saml(PendingSaml),
 }
 
 /// Seconds within which a provider has to answer (security rule 24).
@@ -98,7 +107,7 @@ impl Portal {
             || snapshot.organization.auto_redirect_to_identity;
         let response = match ways.as_slice() {
             [] => return Err(Trouble::NoProvider),
-            [only] if at_once && matches!(only.config, IdpConfig::Oidc(_)) => {
+            [only] if at_once && matches!(only.config, IdpConfig::Oidc(_) | IdpConfig::Saml(_)) => {
                 let goal = Goal::App(journey.pack());
                 let there = self.depart(ask, snapshot, goal, &browser, only).await;
                 self.departed(ask, journey, only, there).await?
@@ -124,7 +133,7 @@ impl Portal {
             return Ok(see_other(response));
         }
         match &idp.config {
-            IdpConfig::Oidc(_) => {
+            IdpConfig::Oidc(_) | IdpConfig::Saml(_) => {
                 let (journey, browser) = (&posted.journey, &posted.browser);
                 let goal = Goal::App(journey.pack());
                 let there = self.depart(ask, snapshot, goal, browser, &idp).await;
@@ -134,7 +143,7 @@ impl Portal {
         }
     }
 
-    /// Sends the browser to an OpenID Connect provider.
+    /// Sends the browser to a provider with a login page of its own.
     ///
     /// # Errors
     /// `Stayed::Provider` when the provider cannot be asked, `Stayed::Here` for our own reasons.
@@ -148,13 +157,20 @@ impl Portal {
     ) -> Result<Response, Stayed> {
         self.logins.count(ask.visit.ip, ask.now).map_err(Trouble::from)?;
         let state = Handle::random();
-        let begun = self.providers.begin_oidc(idp, &callback_url(snapshot), state.as_str()).await?;
-        let pending = PendingLogin { goal, browser: browser.handle().key(), oidc: begun.pending };
+        let callback = callback_url(snapshot);
+        let (location, asked) = if matches!(idp.config, IdpConfig::Saml(_)) {
+            let begun = self.begin_saml(ask, snapshot, idp, &callback, state.as_str()).await?;
+            (begun.location, Asked::Saml(begun.pending))
+        } else {
+            let begun = self.providers.begin_oidc(idp, &callback, state.as_str()).await?;
+            (begun.location, Asked::Oidc(begun.pending))
+        };
+        let pending = PendingLogin { goal, browser: browser.handle().key(), asked };
         let body = serde_json::to_value(&pending).expect("a pending login has only text keys");
         let expires = ask.now.plus(PENDING_SECONDS);
         let kept = self.store.put_pending(PendingKind::Login, &state.key(), &body, expires).await;
         kept.map_err(Trouble::from)?;
-        Ok(redirect(StatusCode::FOUND, begun.location.as_str()))
+        Ok(redirect(StatusCode::FOUND, location.as_str()))
     }
 
     /// What becomes of a journey whose traveller was to leave for a provider.
@@ -237,7 +253,9 @@ pub(crate) fn login_page(
     for way in ways {
         let action = choice_path(host, way.id);
         match way.config {
-            IdpConfig::Oidc(_) => providers.push(ProviderButton { name: &way.name, action }),
+            IdpConfig::Oidc(_) | IdpConfig::Saml(_) => {
+                providers.push(ProviderButton { name: &way.name, action });
+            }
             IdpConfig::OneTimePin => mailbox = mailbox.or(Some(action)),
         }
     }

@@ -168,6 +168,13 @@ pub(crate) fn json(status: StatusCode, value: &serde_json::Value) -> Response {
     response
 }
 
+/// A document for programs that read `kind`.
+pub(crate) fn document(kind: &'static str, text: String) -> Response {
+    let mut response = answer(StatusCode::OK, text);
+    response.headers_mut().insert(header::CONTENT_TYPE, HeaderValue::from_static(kind));
+    response
+}
+
 /// A script of ours, the same for everybody.
 pub(crate) fn script(text: &'static str) -> Response {
     let mut response = answer(StatusCode::OK, text);

@@ -97,6 +97,7 @@ impl Portal {
             amr: Vec::new(),
             groups: Vec::new(),
             claims: Map::new(),
+            attributes: Map::new(),
         };
         let response = self.enter(ask, snapshot, &posted.journey, &idp, assertion).await?;
         Ok(see_other(response))

@@ -27,6 +27,7 @@ fn verb(method: &Method) -> Verb {
 
 const READ: &str = "GET, HEAD";
 const POST: &str = "POST";
+const READ_OR_POST: &str = "GET, HEAD, POST";
 
 impl Portal {
     /// The team domain (access-protocol §2.1).
@@ -46,19 +47,24 @@ impl Portal {
             (["login", host, idp], Post)         => self.choose(ask, at, host, idp).await,
             (["login", host, idp, "code"], Post) => self.check_code(ask, at, host, idp).await,
             (["callback"], Read)                 => self.callback(ask, at).await,
+            (["callback"], Post)                 => self.saml_callback(ask, at).await,
             (["logout"], Read)                   => self.logout_team(ask, at).await,
             (["get-identity"], Read)             => self.get_identity(ask, at, Door::Team).await,
             (["refresh-identity"], Read)         => self.refresh(ask, at).await,
             (["certs"], Read)                    => Ok(certs(ask, at)),
             (["walk"], Read)                     => self.walked(ask, at).await,
+            (["saml-metadata"], Read)            => self.saml_metadata(ask, at, None).await,
+            ([idp, "saml-metadata"], Read)       => self.saml_metadata(ask, at, Some(*idp)).await,
+            (["public-cert"], Read)              => self.public_cert(ask, at).await,
 
-            (["login", _] | ["callback" | "logout" | "get-identity" | "refresh-identity" | "certs" | "walk"], Post | Other)
+            (["callback"], Other)                => Err(Trouble::WrongMethod { allow: READ_OR_POST }),
+            (["login", _] | ["logout" | "get-identity" | "refresh-identity" | "certs" | "walk"], Post | Other)
+            | (["saml-metadata" | "public-cert"] | [_, "saml-metadata"], Post | Other)
                                                  => Err(Trouble::WrongMethod { allow: READ }),
             (["login", _, _] | ["login", _, _, "code"], Read | Other)
                                                  => Err(Trouble::WrongMethod { allow: POST }),
             (["login"], _)                       => Err(Trouble::UnknownApp),
-            (["public-cert" | "cert_sign" | "saml-metadata"] | [_, "saml-metadata"] | ["sso", ..], _)
-                                                 => Err(Trouble::NotYet),
+            (["cert_sign"] | ["sso", ..], _)     => Err(Trouble::NotYet),
             (_, _)                               => Err(Trouble::NotFound),
         }
     }

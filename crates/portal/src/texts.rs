@@ -58,6 +58,9 @@ pub(crate) const COOKIE_MISSING: &str = "Your browser did not send back the cook
 pub(crate) const LOGIN_OVER: &str = "This login is over";
 pub(crate) const LOGIN_OVER_WHY: &str = "It was already finished, perhaps in another tab, or it took longer than ten minutes. Go to the address of your application again.";
 
+pub(crate) const UNSOLICITED: &str = "Begin at your application";
+pub(crate) const UNSOLICITED_WHY: &str = "Your identity provider sent you here without being asked. A login begins at the address of the application: go there, and you are led on.";
+
 pub(crate) const LOOP: &str = "Your browser keeps being sent back here";
 pub(crate) const LOOP_WHY: [&str; 3] = [
     "You are logged in, but the application does not receive the cookie that says so.",

@@ -28,6 +28,8 @@ pub(crate) enum Trouble {
     InvalidLoginSession { restart: Option<String>, cookie_missing: bool },
     /// The answer of an identity provider came too late, or twice.
     LoginOver,
+    /// A SAML response to a request that we did not make: the login was begun at the provider.
+    Unsolicited,
     /// Three rounds in a row did not get the browser any further (access-protocol §3.9).
     Loop { restart: String },
     /// Nobody can log in, because there is no way to.
@@ -151,6 +153,9 @@ impl Trouble {
                 words.link(restart, texts::BACK_TO_APP)
             }
             Self::LoginOver => Words::of(S::BAD_REQUEST, texts::LOGIN_OVER, texts::LOGIN_OVER_WHY),
+            Self::Unsolicited => {
+                Words::of(S::BAD_REQUEST, texts::UNSOLICITED, texts::UNSOLICITED_WHY)
+            }
             Self::Loop { restart } => {
                 let [first, second, third] = texts::LOOP_WHY;
                 Words::of(S::BAD_REQUEST, texts::LOOP, first)
@@ -205,6 +210,7 @@ impl Trouble {
             | Self::InvalidSession { .. }
             | Self::InvalidLoginSession { .. }
             | Self::LoginOver
+            | Self::Unsolicited
             | Self::TooOften { .. }
             | Self::JustRevoked { .. }
             | Self::OtherAccount
@@ -230,6 +236,7 @@ impl Trouble {
             | Self::InvalidSession { .. }
             | Self::InvalidLoginSession { .. }
             | Self::LoginOver
+            | Self::Unsolicited
             | Self::Loop { .. }
             | Self::NoProvider
             | Self::OtherAccount

@@ -5,7 +5,7 @@ use crate::call::Call;
 use crate::error::{ApiError, Kind};
 use crate::fields::Fields;
 use crate::resources::found;
-use narthex_idp::Fence;
+use narthex_idp::{Fence, check_saml};
 use narthex_model::{IdentityProvider, IdpConfig, IdpId, InvalidIdpConfig, ScimConfig, TeamDomain};
 use narthex_snapshot::FaultAt;
 use serde_json::{Value, json};
@@ -48,10 +48,18 @@ impl Form {
         let config = IdpConfig::parse(&kind, config).map_err(|error| match error {
             InvalidIdpConfig::NotYet(_) => fields.refuse("type", error.to_string()),
             InvalidIdpConfig::Member(_) => fields.refuse("config", error.to_string()),
+            InvalidIdpConfig::At { ref pointer, .. } => {
+                ApiError::invalid(format!("/config{pointer}"), error.to_string())
+            }
         })?;
         fence.admits_provider(&config).map_err(|(member, why)| {
             ApiError::invalid(format!("/config/{member}"), format!("config: {member}: {why}"))
         })?;
+        if let IdpConfig::Saml(saml) = &config {
+            check_saml(saml).map_err(|(place, why)| {
+                ApiError::invalid(format!("/config{place}"), format!("config{place}: {why}"))
+            })?;
+        }
         let scim: ScimConfig = fields.or_default("scim_config")?;
         if scim.enabled {
             return Err(ApiError::invalid(

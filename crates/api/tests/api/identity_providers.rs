@@ -86,7 +86,7 @@ async fn what_is_no_provider_is_refused_with_its_place() {
         (json!({"type": "oidc", "config": {}}), "/name"),
         (json!({"name": "x", "type": "oidc"}), "/config"),
         (json!({"name": "x", "type": "oidc", "config": []}), "/config"),
-        (with("/type", json!("saml")), "/type"),
+        (with("/type", json!("github")), "/type"),
         (with("/type", json!("carrier-pigeon")), "/type"),
         (with("/config/auth_url", json!("file:///etc/passwd")), "/config"),
         (with("/config/certs_url", json!("http://idp.example.com/certs")), "/config"),
@@ -104,6 +104,66 @@ async fn what_is_no_provider_is_refused_with_its_place() {
         assert_eq!((got.0, got.1, got.3.as_str()), (400, 12_130, pointer), "{body}: {}", got.2);
         assert!(!got.2.contains("sec"), "no secret in an error: {}", got.2);
     }
+}
+
+/// A certificate with a key of its own, as a provider would give it.
+fn certificate() -> String {
+    let key = rcgen::KeyPair::generate().unwrap();
+    rcgen::CertificateParams::default().self_signed(&key).unwrap().pem()
+}
+
+/// Observed call 4b.
+#[tokio::test]
+async fn a_saml_provider_is_what_was_written() {
+    let gateway = Gateway::new().await;
+    let bare: String = certificate().lines().filter(|line| !line.starts_with('-')).collect();
+    let config = json!({
+        "issuer_url": "https://idp.example.com/metadata", "sso_target_url": "https://idp.example.com/sso",
+        "idp_public_certs": [certificate(), bare], "attributes": ["group"], "sign_request": false,
+        "email_attribute_name": "email", "enable_encryption": false,
+        "header_attributes": [{"attribute_name": "g", "header_name": "X-G"}],
+    });
+    let body = json!({"config": config, "name": "SAML", "type": "saml"});
+    let made = gateway.result(Method::POST, "{A}/access/identity_providers", &body, 201).await;
+    assert_eq!((&made["config"], &made["type"]), (&config, &json!("saml")));
+    let path = format!("{{A}}/access/identity_providers/{}", made["id"].as_str().unwrap());
+    assert_eq!(gateway.result(Method::GET, &path, "", 200).await, made);
+    let mut changed = made.clone();
+    changed["config"]["attributes"] = json!(["group", "dept"]);
+    let replaced = gateway.result(Method::PUT, &path, &changed, 200).await;
+    assert_eq!(replaced["config"], changed["config"], "what was read can be written back");
+    let (_, stored) = gateway.store.load().await.unwrap();
+    let id: IdpId = made["id"].as_str().unwrap().parse().unwrap();
+    assert_eq!(stored.identity_providers[&id].config.to_json(), changed["config"]);
+
+    let weak = include_str!("rsa1024.pem");
+    for (member, value, place) in [
+        ("sso_target_url", json!("http://idp.example.com/"), "/config/sso_target_url"),
+        ("sso_target_url", json!("https://user@idp.example.com/"), "/config/sso_target_url"),
+        ("sso_target_url", Value::Null, "/config/sso_target_url"),
+        ("issuer_url", json!("two words"), "/config/issuer_url"),
+        ("idp_public_certs", json!([]), "/config/idp_public_certs"),
+        ("idp_public_certs", json!([certificate(), weak]), "/config/idp_public_certs/1"),
+        ("idp_public_certs", json!([certificate(), "%"]), "/config/idp_public_certs/1"),
+        ("attributes", json!([""]), "/config/attributes/0"),
+        (
+            "header_attributes",
+            json!([{"attribute_name": "g", "header_name": "Set-Cookie"}]),
+            "/config/header_attributes/0/header_name",
+        ),
+        ("enable_encryption", json!(true), "/config/enable_encryption"),
+    ] {
+        let mut body = body.clone();
+        body["config"][member] = value;
+        for (method, path) in
+            [(Method::POST, "{A}/access/identity_providers"), (Method::PUT, path.as_str())]
+        {
+            let got = gateway.refusal(method, path, &body).await;
+            assert_eq!((got.0, got.1, got.3.as_str()), (400, 12_130, place), "{}", got.2);
+        }
+    }
+    assert_eq!(gateway.result(Method::GET, &path, "", 200).await["config"], changed["config"]);
+    gateway.result(Method::DELETE, &path, "", 202).await;
 }
 
 /// What the gateway would never call is refused when it is written, with its place. What a name leads to is only known

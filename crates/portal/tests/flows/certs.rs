@@ -65,7 +65,7 @@ async fn other_addresses_and_methods_get_a_page_that_leaks_nothing() {
         ("GET", "https://auth.example.com/cdn-cgi/access/", 404),
         ("GET", "https://auth.example.com/cdn-cgi/access/certs/", 404),
         ("GET", "https://auth.example.com/cdn-cgi/access/login", 404),
-        ("GET", "https://auth.example.com/cdn-cgi/access/public-cert", 404),
+        ("GET", "https://auth.example.com/cdn-cgi/access/cert_sign", 404),
         (
             "GET",
             "https://auth.example.com/cdn-cgi/access/login/app.example.com/11111111-1111-4111-8111-111111111111",

@@ -19,4 +19,5 @@ mod partition;
 mod pin;
 mod provider;
 mod redirects;
+mod saml;
 mod walk;

@@ -78,7 +78,7 @@ pub(super) fn identity_providers(configuration: &Configuration) -> Result<(), Fa
                 ));
             }
             IdpConfig::OneTimePin => pin = Some(idp.created_at.0),
-            IdpConfig::Oidc(_) => {}
+            IdpConfig::Oidc(_) | IdpConfig::Saml(_) => {}
         }
     }
     Ok(())
