@@ -5,6 +5,7 @@ Everything is made under names of its own and deleted again, so that the tests c
 
 import datetime
 import secrets
+import subprocess
 
 import cloudflare
 import pytest
@@ -103,6 +104,29 @@ class TestIdentityProviders:
         assert idps.delete(made.id, **door).id == made.id
         with pytest.raises(cloudflare.NotFoundError):
             idps.get(made.id, **door)
+
+    @pytest.mark.parametrize("door", ["account", "zone"])
+    def test_saml(self, client, door, request, tmp_path):
+        certificate = tmp_path / "certificate.pem"
+        subprocess.run(["openssl", "req", "-x509", "-newkey", "rsa:2048", "-nodes", "-days", "2", "-subj", "/CN=provider",
+                        "-keyout", tmp_path / "key.pem", "-out", certificate], check=True, capture_output=True)
+        config = {"issuer_url": "https://idp.example.com/metadata", "sso_target_url": "https://idp.example.com/sso",
+                  "idp_public_certs": [certificate.read_text()], "attributes": ["group"], "sign_request": False,
+                  "enable_encryption": False, "email_attribute_name": "email",
+                  "header_attributes": [{"attribute_name": "g", "header_name": "X-G"}]}
+        door = request.getfixturevalue(door)
+        idps = client.zero_trust.identity_providers
+        made = idps.create(**door, config=config, name="SAML", type="saml")
+        assert made.config.to_dict() == config
+        assert made.config.header_attributes[0].header_name == "X-G"
+        changed = idps.update(made.id, **door, config=config | {"sign_request": True}, name="Renamed", type="saml")
+        assert (changed.name, changed.config.sign_request) == ("Renamed", True)
+        assert idps.get(made.id, **door).config.to_dict() == config | {"sign_request": True}
+        for wrong in [{"sso_target_url": "http://idp.example.com/"}, {"idp_public_certs": ["MAA="]}, {"enable_encryption": True}]:
+            with pytest.raises(cloudflare.BadRequestError) as refused:
+                idps.update(made.id, **door, config=config | wrong, name="Renamed", type="saml")
+            assert next(iter(wrong)) in str(refused.value)
+        assert idps.delete(made.id, **door).id == made.id
 
     def test_one_time_pin(self, client, account):
         idps = client.zero_trust.identity_providers
