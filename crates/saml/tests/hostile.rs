@@ -243,6 +243,16 @@ fn wrapping_moves_nothing_past_the_signature() {
         ),
         ("in the status", unsigned(&response(&signed_a)).replace("</samlp:Status>", &format!("<samlp:StatusDetail>{evil_bare}</samlp:StatusDetail></samlp:Status>")), assertions),
         ("Extensions", extensions(""), Ok(())),
+        (
+            "Extensions with an object",
+            extensions("<ds:Object xmlns:ds=\"http://www.w3.org/2000/09/xmldsig#\"></ds:Object>"),
+            Err(Refusal::SignatureShape),
+        ),
+        (
+            "Extensions with a signature",
+            extensions(&signature_a),
+            Err(Refusal::SignaturePlace),
+        ),
         ("Extensions with something", extensions("<x:y xmlns:x=\"urn:x\">z</x:y>"), Ok(())),
         ("in an attribute's value", signed(&honest.replace("<saml:AttributeValue>staff", &format!("<saml:AttributeValue>{evil_bare}staff"))), assertions),
         ("a nested response", wrap(&format!("{signed_a}{}", unsigned(&response("")))), Err(Refusal::Identifiers)),
