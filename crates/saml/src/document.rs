@@ -19,7 +19,8 @@ pub const MAX_ATTRIBUTES: usize = 64;
 /// Elements in a document; five thousand groups fit well.
 pub const MAX_ELEMENTS: usize = 16_384;
 
-/// The document behind a `SAMLResponse` field: base64, in which line breaks are allowed.
+/// The document behind a `SAMLResponse` field: base64, in which line breaks are allowed. A byte order mark, which some
+/// providers write, is no part of it.
 pub(crate) fn decode(field: &str) -> Result<String, Refusal> {
     if field.len() > MAX_BYTES {
         return Err(Refusal::TooLarge);
@@ -29,7 +30,10 @@ pub(crate) fn decode(field: &str) -> Result<String, Refusal> {
     } else {
         field.into()
     };
-    let bytes = STANDARD.decode(compact.as_bytes()).map_err(|_| Refusal::NotBase64)?;
+    let mut bytes = STANDARD.decode(compact.as_bytes()).map_err(|_| Refusal::NotBase64)?;
+    if bytes.starts_with(b"\xef\xbb\xbf") {
+        bytes.drain(..3);
+    }
     String::from_utf8(bytes).map_err(|_| Refusal::NotXml)
 }
 
@@ -282,6 +286,7 @@ mod tests {
     #[test]
     fn the_field_is_base64_of_utf_8_and_not_large() {
         assert_eq!(decode("PGEv\r\n Pg==").as_deref(), Ok("<a/>"));
+        assert_eq!(decode("77u/PGEvPg==").as_deref(), Ok("<a/>"));
         for (name, field, want) in [
             ("no base64", "<a/>".to_owned(), Refusal::NotBase64),
             ("url-safe", "PGEvPj_-".into(), Refusal::NotBase64),

@@ -78,6 +78,7 @@ fn verify(tree: &Tree<'_>, expected: &[NodeId], idp: &IdentityProvider) -> Resul
     if results.len() != expected.len() {
         return Err(Refusal::SignaturePlace);
     }
+    // The shape has said already what each signature covers. What the verifier hashed must be the same element.
     for result in results {
         let VerifyResult::Valid { signature_node, references, key_info: _ } = result else {
             return Err(Refusal::Signature);

@@ -166,6 +166,8 @@ fn a_signature_stands_in_what_it_signs_and_covers_just_that() {
             },
             shape,
         ),
+        ("two SignedInfo, the honest first", twice_informed(false), shape),
+        ("two SignedInfo, the honest last", twice_informed(true), shape),
         (
             "two values",
             genuine().replace(
@@ -185,6 +187,17 @@ fn a_signature_stands_in_what_it_signs_and_covers_just_that() {
             shape,
         ),
     ]);
+}
+
+/// The honest response with a second `SignedInfo`, which speaks of other content, before or behind the honest one
+/// (as in CVE-2025-29775 and its kin).
+fn twice_informed(before: bool) -> String {
+    let text = genuine();
+    let start = text.find("<ds:SignedInfo>").unwrap();
+    let end = text.find("</ds:SignedInfo>").unwrap() + "</ds:SignedInfo>".len();
+    let other = text[start..end].replace("<ds:DigestValue>", "<ds:DigestValue>AAAA");
+    let (head, tail) = text.split_at(if before { start } else { end });
+    format!("{head}{other}{tail}")
 }
 
 #[test]
@@ -288,6 +301,11 @@ fn identifiers_are_unique_and_of_one_kind() {
         ("again as AssertionID", with("AssertionID=\"_assertion-1\""), refused),
         ("as xml:id", with("xml:id=\"_other\""), refused),
         ("in a namespace", with("xmlns:u=\"urn:u\" u:Id=\"_other\""), refused),
+        (
+            "the response's beside another in a namespace",
+            genuine().replacen(" ID=\"_response-1\"", " ID=\"_response-1\" samlp:ID=\"_other\"", 1),
+            refused,
+        ),
         ("two kinds in one tag", with("ID=\"_other\" Id=\"_more\""), refused),
         ("empty", with("ID=\"\""), refused),
         (
@@ -318,6 +336,11 @@ fn markup_cannot_cut_or_carry_anything() {
         .collect();
     judge(vec![
         ("a comment in the name", comment, Err(Refusal::Markup)),
+        (
+            "a comment in the digest",
+            genuine().replace("<ds:DigestValue>", "<ds:DigestValue><!-- AAAA -->"),
+            Err(Refusal::Markup),
+        ),
         ("an instruction in the name", instruction, Err(Refusal::Markup)),
         ("a comment before all", format!("<!-- -->{}", genuine()), Err(Refusal::Markup)),
         ("a comment after all", format!("{}<!-- -->", genuine()), Err(Refusal::Markup)),
