@@ -151,12 +151,20 @@ fn covers_parent(tree: &Tree<'_>, signature: NodeId, reference: NodeId) -> bool 
     id.is_some_and(|id| !id.is_empty() && named == Some(id))
 }
 
-/// Exclusive canonicalisation without comments, with at most a list of inclusive prefixes.
+/// Prefixes that a signature may have canonicalised inclusively. Every element is compared with each of them.
+const MAX_PREFIXES: usize = 16;
+
+/// Exclusive canonicalisation without comments, with at most a short list of inclusive prefixes.
 fn is_exclusive(tree: &Tree<'_>, method: NodeId) -> bool {
     tree.attribute(method, "Algorithm") == Some(names::EXCLUSIVE_C14N)
         && match *tree.children(method) {
             [] => true,
-            [list] => tree.is(list, names::INCLUSIVE_NAMESPACES) && tree.children(list).is_empty(),
+            [list] => {
+                let prefixes = tree.attribute(list, "PrefixList").unwrap_or_default();
+                tree.is(list, names::INCLUSIVE_NAMESPACES)
+                    && tree.children(list).is_empty()
+                    && prefixes.split_whitespace().count() <= MAX_PREFIXES
+            }
             [_, _, ..] => false,
         }
 }

@@ -131,6 +131,8 @@ fn a_signature_stands_in_what_it_signs_and_covers_just_that() {
         ("an attachment", uri("cid:_assertion-1"), shape),
         ("the URI left out", genuine().replace(" URI=\"#_assertion-1\"", ""), shape),
         ("a prefix list", transforms(&prefixes(list)), Ok(())),
+        ("16 prefixes", transforms(&prefixes(&list.replace("xs", &"xs ".repeat(16)))), Ok(())),
+        ("17 prefixes", transforms(&prefixes(&list.replace("xs", &"xs ".repeat(17)))), shape),
         ("two prefix lists", transforms(&prefixes(&list.repeat(2))), shape),
         ("no transform", transforms(""), shape),
         ("enveloped only", transforms(ENVELOPED), shape),
