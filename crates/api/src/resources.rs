@@ -14,7 +14,7 @@ pub(crate) mod hostname_associations;
 pub(crate) mod identity_providers;
 pub(crate) mod keys;
 pub(crate) mod logs;
-mod managed_ca;
+pub(crate) mod managed_ca;
 pub(crate) mod managed_headers;
 pub(crate) mod mtls_certificates;
 pub(crate) mod organizations;

@@ -9,9 +9,9 @@ use crate::error::ApiError;
 use crate::permission::{Area, Permission};
 use crate::resources::{
     accounts, app_policies, apps, certificate_settings, certificates, client_certificates, groups,
-    hostname_associations, identity_providers, keys, logs, managed_headers, mtls_certificates,
-    organizations, policies, revocation_lists, revocations, service_tokens, tokens, user_sessions,
-    users, zones,
+    hostname_associations, identity_providers, keys, logs, managed_ca, managed_headers,
+    mtls_certificates, organizations, policies, revocation_lists, revocations, service_tokens,
+    tokens, user_sessions, users, zones,
 };
 use http::Method;
 use narthex_model::Premises;
@@ -178,6 +178,10 @@ static ROUTES: &[Route] = &[
 
     Route::on(GET,    "{Z}/certificate_authorities/hostname_associations", Read(Certificates), run!(hostname_associations::get)),
     Route::on(PUT,    "{Z}/certificate_authorities/hostname_associations", Write(Certificates), run!(hostname_associations::update)),
+
+    Route::on(GET,    "{A}/certificate_authorities", Read(Certificates), run!(managed_ca::list)),
+    Route::on(POST,   "{A}/certificate_authorities", Write(Certificates), run!(managed_ca::create)),
+    Route::on(DELETE, "{A}/certificate_authorities/{id}", Write(Certificates), run!(managed_ca::delete)),
 
     Route::on(GET,    "{Z}/client_certificates", Read(Certificates), run!(client_certificates::list)),
     Route::on(POST,   "{Z}/client_certificates", Write(Certificates), run!(client_certificates::create)),

@@ -57,6 +57,13 @@ impl Call {
             if old.status == status {
                 return Ok(old);
             }
+            let authorities = &configuration.certificate_authorities;
+            if status == ClientCertificateStatus::Active
+                && !authorities.contains_key(&old.authority)
+            {
+                let why = "the key that signed it was removed; have a new one signed".to_owned();
+                return Err(ApiError::Conflict(why));
+            }
             let new = ClientCertificate { status, revoked_at, ..ClientCertificate::clone(&old) };
             let new = Arc::new(new);
             configuration.client_certificates.insert(new.id, Arc::clone(&new));
@@ -190,7 +197,7 @@ pub(crate) async fn create(call: Call) -> Result<Answer, ApiError> {
     let wanted = Wanted::read(&fields)?;
     let days: u32 = fields.read("validity_days")?.unwrap_or(YEAR);
     let zone = call.scope.zone().ok_or_else(|| ApiError::Internal("no zone".to_owned()))?;
-    let authority = call.managed_ca().await?;
+    let authority = call.signing_ca().await?;
     let ca = issuing(&authority)?;
     let signed = match &wanted {
         Wanted::Request(csr) => ca.sign(csr, days, call.now),

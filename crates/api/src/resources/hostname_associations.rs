@@ -5,7 +5,7 @@ use crate::answer::Answer;
 use crate::call::Call;
 use crate::error::{ApiError, Kind};
 use crate::resources::certificates::places;
-use crate::resources::managed_ca::managed;
+use crate::resources::managed_ca::{all_managed, managed};
 use narthex_model::{
     AuthorityKind, CertificateAuthority, CertificateAuthorityId, Configuration, Hostname,
 };
@@ -45,7 +45,8 @@ pub(crate) async fn get(call: Call) -> Result<Answer, ApiError> {
     Ok(Answer::ok(call.associated(authority)))
 }
 
-/// Replaces the authority's hostnames in this zone; those in other zones stay.
+/// Replaces the authority's hostnames in this zone; those in other zones stay. The gateway's own authority may have several
+/// keys: all count on the same hostnames.
 pub(crate) async fn update(call: Call) -> Result<Answer, ApiError> {
     let fields = call.fields()?;
     let id: Option<CertificateAuthorityId> = fields.read("mtls_certificate_id")?;
@@ -56,7 +57,8 @@ pub(crate) async fn update(call: Call) -> Result<Answer, ApiError> {
             return Err(fields.refuse("hostnames", format!("{host} stands twice")));
         }
     }
-    let id = match id {
+    let asked = id;
+    let id = match asked {
         Some(id) => named(&call.standing().configuration, id)?.id,
         None if hosts.is_empty() && managed(&call.standing().configuration).is_none() => {
             return Ok(Answer::ok(json!({ "hostnames": [] })));
@@ -65,16 +67,22 @@ pub(crate) async fn update(call: Call) -> Result<Answer, ApiError> {
     };
     let authority = call
         .change(&places(id), |configuration| {
-            let all = &mut configuration.certificate_authorities;
-            let old = all.get(&id).ok_or(ApiError::Missing(Kind::Certificate))?;
-            let elsewhere = old.hostnames.iter().filter(|host| !call.is_here(host)).cloned();
-            let new = Arc::new(CertificateAuthority {
-                hostnames: elsewhere.chain(hosts.iter().cloned()).collect(),
-                updated_at: call.stamp(),
-                ..CertificateAuthority::clone(old)
-            });
-            all.insert(id, Arc::clone(&new));
-            Ok(new)
+            let changed: Vec<_> = match asked {
+                Some(id) => configuration.certificate_authorities.get(&id).into_iter().collect(),
+                None => all_managed(configuration).collect(),
+            };
+            let changed: Vec<_> = changed.into_iter().map(Arc::clone).collect();
+            for old in changed {
+                let elsewhere = old.hostnames.iter().filter(|host| !call.is_here(host)).cloned();
+                let new = Arc::new(CertificateAuthority {
+                    hostnames: elsewhere.chain(hosts.iter().cloned()).collect(),
+                    updated_at: call.stamp(),
+                    ..CertificateAuthority::clone(&old)
+                });
+                configuration.certificate_authorities.insert(new.id, new);
+            }
+            let all = &configuration.certificate_authorities;
+            all.get(&id).cloned().ok_or(ApiError::Missing(Kind::Certificate))
         })
         .await?;
     Ok(Answer::ok(call.associated(Some(&authority))))

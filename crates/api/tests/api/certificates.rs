@@ -459,6 +459,98 @@ async fn the_gateway_issues_revokes_and_reactivates() {
     assert!(full("{Z}").ends_with(ZONE));
 }
 
+/// The verdict on a certificate at a host, in the words of the contract.
+fn verified(gateway: &Gateway, certificate: &Value, host: &str) -> String {
+    let read = narthex_cert::Certificate::from_pem(certificate.as_str().unwrap()).unwrap();
+    let chain = narthex_cert::PresentedChain::parse(&[read.der().clone()]).unwrap();
+    let snapshot = gateway.live.snapshot.load();
+    let rule = snapshot.certificate_rule(&host.parse().unwrap()).unwrap();
+    rule.trust.verify(&chain, &[], gateway.clock.now()).verified()
+}
+
+#[tokio::test]
+async fn a_new_key_of_the_gateways_authority_stands_beside_the_old_one() {
+    const HOST: &str = "api.example.com";
+    let gateway = Gateway::new().await;
+    let (keys, certificates) = ("{A}/certificate_authorities", "{Z}/client_certificates");
+    let associations = "{Z}/certificate_authorities/hostname_associations";
+    let hosts = json!({"hostnames": [HOST]});
+    assert_eq!(gateway.result(Method::GET, keys, "", 200).await, json!([]), "none is needed yet");
+    gateway.result(Method::PUT, associations, &hosts, 200).await;
+    let issue = async |name: &str, days: u32| {
+        let body = json!({"common_name": name, "validity_days": days});
+        gateway.result(Method::POST, certificates, body, 200).await
+    };
+    let before = issue("before", 400).await;
+
+    let made = gateway.result(Method::POST, keys, json!({}), 201).await;
+    assert_eq!((&made["signs"], &made["hostnames"]), (&json!(true), &hosts["hostnames"]));
+    let after = issue("after", 400).await; // in the same second
+    assert_eq!(after["certificate_authority"]["id"], made["id"]);
+    let old = before["certificate_authority"]["id"].as_str().unwrap();
+    for certificate in [&before, &after] {
+        assert_eq!(verified(&gateway, &certificate["certificate"], HOST), "SUCCESS");
+    }
+    let more = json!({"hostnames": [HOST, "more.example.com"]});
+    assert_eq!(gateway.result(Method::PUT, associations, &more, 200).await, more);
+    assert_eq!(trust(&gateway, "more.example.com").map(|(count, _)| count), Some(2), "both keys");
+    let all = gateway.result(Method::GET, keys, "", 200).await;
+    let told = |at: usize| {
+        let it = &all[at];
+        (it["id"].as_str().unwrap(), &it["signs"], &it["active_certificates"], &it["hostnames"])
+    };
+    let (yes, no, one) = (json!(true), json!(false), json!(1));
+    assert_eq!(told(0), (id(&made), &yes, &one, &more["hostnames"]), "the newest first");
+    assert_eq!(told(1), (old, &no, &one, &more["hostnames"]));
+    assert!(!all.to_string().contains("PRIVATE KEY"));
+
+    let path = |id: &str| format!("{keys}/{id}");
+    for (case, which) in [("it signs", id(&made)), ("a certificate of it is active", old)] {
+        assert_eq!(gateway.refusal(Method::DELETE, &path(which), "").await.0, 409, "{case}");
+    }
+    let certificate = format!("{certificates}/{}", id(&before));
+    gateway.result(Method::DELETE, &certificate, "", 200).await;
+    gateway.result(Method::DELETE, &path(old), "", 202).await;
+    assert_eq!(gateway.refusal(Method::DELETE, &path(old), "").await.0, 404);
+    assert!(verified(&gateway, &before["certificate"], HOST).starts_with("FAILED"));
+    assert_eq!(verified(&gateway, &after["certificate"], HOST), "SUCCESS");
+    let back = gateway.refusal(Method::PATCH, &certificate, json!({"reactivate": true})).await;
+    assert_eq!(back.0, 409, "{}", back.2);
+
+    // Uploaded authorities are none of its keys.
+    let ca = Ca::new("Staff CA");
+    let uploaded = upload(&gateway, &ca, json!([])).await;
+    assert_eq!(gateway.refusal(Method::DELETE, &path(id(&uploaded)), "").await.0, 404);
+}
+
+#[tokio::test]
+async fn the_gateways_authority_gets_a_new_key_before_it_would_cut_certificates_short() {
+    const HOST: &str = "api.example.com";
+    const YEAR: i64 = 365 * 86_400;
+    let gateway = Gateway::new().await;
+    let keys = "{A}/certificate_authorities";
+    let hosts = json!({"hostnames": [HOST]});
+    let associations = "{Z}/certificate_authorities/hostname_associations";
+    gateway.result(Method::PUT, associations, &hosts, 200).await;
+    let issue = async |days: u32| {
+        let body = json!({"common_name": "robot", "validity_days": days});
+        gateway.result(Method::POST, "{Z}/client_certificates", body, 200).await
+    };
+    gateway.clock.advance(8 * YEAR);
+    let last = issue(729).await;
+    let count = async || gateway.result(Method::GET, keys, "", 200).await.as_array().unwrap().len();
+    assert_eq!(count().await, 1, "two years are left");
+    gateway.clock.advance(1);
+    let first = issue(3650).await;
+    assert_eq!(count().await, 2);
+    assert_ne!(first["certificate_authority"]["id"], last["certificate_authority"]["id"]);
+    for certificate in [&last, &first] {
+        assert_eq!(verified(&gateway, &certificate["certificate"], HOST), "SUCCESS");
+    }
+    issue(10).await;
+    assert_eq!(count().await, 2, "once");
+}
+
 #[tokio::test]
 async fn revocation_lists_are_uploaded_and_never_go_back() {
     let gateway = Gateway::new().await;
