@@ -111,4 +111,4 @@ def idle(peer, many=CONNECTIONS, protocol="HTTP/1.1"):
         for connection in connections:
             connection.close()
     return {"idle": before, "idle_resident": resident, "with_connections": after,
-            "per_connection": (after - before) / many, "open": open_ones}
+            "per_connection": (after - before) / max(1, open_ones), "open": open_ones}

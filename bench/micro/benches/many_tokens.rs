@@ -5,7 +5,7 @@
 
 use narthex_bench::{KEYS, NOW, compiled, configuration, materials, token};
 use narthex_model::Clock;
-use narthex_proxy::{CertificateSource, LocalCa, LogRequests, Meters, Settings, start};
+use narthex_proxy::{CertificateSource, Control, LocalCa, LogRequests, Meters, Settings, start};
 use narthex_snapshot::Live;
 use rustls::{ClientConfig, RootCertStore};
 use rustls_pki_types::pem::PemObject;
@@ -49,7 +49,8 @@ async fn measure(tokens: usize, remembered: usize) -> Outcome<()> {
     settings.limits.tokens = remembered;
     settings.certificates =
         CertificateSource { certificates: Vec::new(), local_ca: Some(Arc::new(ca)) };
-    let (control, _errands) = tokio::sync::mpsc::channel(1);
+    let (pages, _errands) = tokio::sync::mpsc::channel(1);
+    let control = Control { admin: pages.clone(), pages };
     let (records, _kept) = tokio::sync::mpsc::channel(1);
     let running = start(
         settings,

@@ -1,8 +1,8 @@
 //! What the benchmarks stand on: a team with a key, people with tokens, and as many applications as are asked for.
 
 use narthex_model::{
-    Account, Application, AudTag, Configuration, IdentityNonce, IngressRule, OriginRequest, Policy,
-    Premises, Revision, UnixSeconds, UserId,
+    Account, Application, AudTag, Configuration, Identity, IdentityNonce, IngressRule,
+    OriginRequest, Policy, Premises, Revision, Session, UnixSeconds, UserId,
 };
 use narthex_snapshot::{Materials, Snapshot};
 use narthex_token::{KeyRing, PersonToken, SigningKey};
@@ -50,6 +50,32 @@ pub fn token(n: usize) -> PersonToken {
         iat: NOW,
         exp: UnixSeconds(NOW.0 + 86_400),
         binding: None,
+    }
+}
+
+/// What is known of the person in a token.
+///
+/// # Panics
+/// Never: it is an identity.
+#[must_use]
+pub fn identity(token: &PersonToken) -> Identity {
+    serde_json::from_value(json!({
+        "id": "1", "email": token.email, "amr": ["pwd"], "geo": {"country": "US"},
+        "idp": {"id": "7335d417-61da-459d-899c-0a01c76a2f94", "type": "oidc"}, "user_uuid": token.sub,
+        "account_id": "0123456789abcdef0123456789abcdef", "iat": NOW, "ip": "192.0.2.1",
+    }))
+    .expect("an identity")
+}
+
+/// The session that a token was issued under.
+#[must_use]
+pub fn session(token: &PersonToken) -> Session {
+    Session {
+        nonce: token.identity_nonce.clone(),
+        identity: identity(token),
+        expires_at: token.exp,
+        tokens_until: token.exp,
+        apps: std::iter::empty().collect(),
     }
 }
 

@@ -14,7 +14,7 @@ use std::sync::Arc;
 
 /// A token whose signature, issuer and claims were found good on this core.
 #[derive(Debug)]
-pub(crate) struct Bearer {
+pub struct Bearer {
     token: AppToken,
     /// The compact JWS, for `Cf-Access-Jwt-Assertion`. Marked sensitive.
     assertion: HeaderValue,
@@ -63,7 +63,7 @@ impl Bearer {
     }
 
     /// Whether the token still counts: not expired, not revoked, and its session not ended (security rule 34).
-    pub(crate) fn is_in_force(&self, live: &Live, now: UnixSeconds) -> bool {
+    pub fn is_in_force(&self, live: &Live, now: UnixSeconds) -> bool {
         if now >= self.token.exp() {
             return false;
         }
@@ -80,13 +80,13 @@ impl Bearer {
     }
 
     /// The login session behind a person's token; `None` when this node does not know it.
-    pub(crate) fn session(&self, live: &Live) -> Option<Arc<Session>> {
+    pub fn session(&self, live: &Live) -> Option<Arc<Session>> {
         let AppToken::Person(token) = &self.token else { return None };
         live.sessions.get(&token.identity_nonce).filter(|session| belongs(session, token))
     }
 
     /// What policies may know of the person; `session` is what [`Bearer::session`] answered.
-    pub(crate) fn person<'a>(&'a self, session: Option<&'a Session>) -> Person<'a> {
+    pub fn person<'a>(&'a self, session: Option<&'a Session>) -> Person<'a> {
         match (&self.token, session) {
             (AppToken::Machine(_), _) => Person::Nobody,
             (AppToken::Person(_), Some(session)) => Person::Known(&session.identity),
@@ -105,7 +105,7 @@ fn belongs(session: &Session, token: &PersonToken) -> bool {
 /// Two tables make it bounded without bookkeeping: what is used moves to the young one; when that is full, the old
 /// one is forgotten and the young one becomes old. Only tokens with a good signature get in, so that a stranger
 /// cannot fill it.
-pub(crate) struct Bearers {
+pub struct Bearers {
     young: RefCell<HashMap<Bytes, Rc<Bearer>>>,
     old: RefCell<HashMap<Bytes, Rc<Bearer>>>,
     half: usize,
@@ -113,12 +113,13 @@ pub(crate) struct Bearers {
 
 impl Bearers {
     /// A table of at most `capacity` tokens.
-    pub(crate) fn new(capacity: usize) -> Self {
+    #[must_use]
+    pub fn new(capacity: usize) -> Self {
         Self { young: RefCell::default(), old: RefCell::default(), half: capacity.div_ceil(2) }
     }
 
     /// The token seen before with exactly these bytes, whether or not it is still in force.
-    pub(crate) fn get(&self, jwt: &str) -> Option<Rc<Bearer>> {
+    pub fn get(&self, jwt: &str) -> Option<Rc<Bearer>> {
         if let Some(bearer) = self.young.borrow().get(jwt.as_bytes()) {
             return Some(Rc::clone(bearer));
         }
@@ -129,7 +130,7 @@ impl Bearers {
 
     /// Verifies a token that was not seen before, for any application: which one it is for is asked of the token
     /// at each use, see [`Bearer::token`]. `None` when it is no token of ours, or not in force by its dates.
-    pub(crate) fn open(&self, jwt: &str, keys: &KeyRing, now: UnixSeconds) -> Option<Rc<Bearer>> {
+    pub fn open(&self, jwt: &str, keys: &KeyRing, now: UnixSeconds) -> Option<Rc<Bearer>> {
         let token = keys.open_any_app(jwt, now).ok()?;
         let jwt = Bytes::copy_from_slice(jwt.as_bytes());
         let bearer = Rc::new(Bearer::new(token, jwt.clone())?);

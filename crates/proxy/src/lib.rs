@@ -49,6 +49,12 @@ mod traffic;
 mod wants;
 mod world;
 
+/// What the benchmarks measure by itself; for nobody else.
+#[doc(hidden)]
+pub mod measured {
+    pub use crate::bearer::{Bearer, Bearers};
+}
+
 pub use errand::{Control, Errand, Site, Visitor};
 pub use local_ca::{LocalCa, LocalCaError};
 pub use meters::{Meters, Reading};

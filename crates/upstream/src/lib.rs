@@ -33,7 +33,9 @@ pub use carrier::Loss;
 pub use error::{Step, UpstreamError};
 pub use leash::Leash;
 pub use tls::{check_ca_pool, check_client_certificate};
-pub use transform::{Certified, Hop, Introduction, JudgedCertificate, Loop, write_managed};
+pub use transform::{
+    Certified, Hop, Introduction, JudgedCertificate, Loop, clean_request, write_managed,
+};
 pub use upload::CutOff;
 pub use vigil::Cut;
 
@@ -49,7 +51,6 @@ use std::rc::Rc;
 use std::sync::Arc;
 use std::time::Duration;
 use tokio::sync::watch;
-use transform::clean_request;
 use upgrade::Ask;
 use vigil::Vigil;
 

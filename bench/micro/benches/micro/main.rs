@@ -4,6 +4,7 @@
 
 mod applications;
 mod cookies;
+mod headers;
 mod origin;
 mod policies;
 mod tokens;

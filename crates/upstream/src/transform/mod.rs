@@ -61,7 +61,7 @@ pub struct Hop<'a> {
 ///
 /// # Errors
 /// [`Loop`] when the request has run in a circle.
-pub(crate) fn clean_request(
+pub fn clean_request(
     headers: &mut HeaderMap,
     hop: &Hop<'_>,
     who: &Introduction<'_>,
