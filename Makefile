@@ -1,12 +1,14 @@
 # The two commands that a newcomer needs: `make run` and `make test`.
 
-.PHONY: help run test lint unit stories bench timing setup
+.PHONY: help run test lint unit stories release bench bench-micro timing
 
 help:
-	@echo "make run    start a demo gateway on this machine and print the addresses to open"
-	@echo "make test   install what the tests need, then run all of them"
-	@echo "make bench  measure the gateway beside its peers and print tables"
-	@echo "make timing try whether the time of a comparison tells anything about a secret"
+	@echo "make run          start a demo gateway on this machine and print the addresses to open"
+	@echo "make test         install what the tests need, then run all of them"
+	@echo "make release      build narthexd as it is released, with profile-guided optimisation, into target/dist"
+	@echo "make bench        measure the gateway beside its peers and print tables"
+	@echo "make bench-micro  measure its parts one by one"
+	@echo "make timing       try whether the time of a comparison tells anything about a secret"
 
 run: ; @deploy/prepare build && cargo build --quiet --locked --package narthex-server && exec target/debug/narthexd demo $(ARGS)
 
@@ -27,4 +29,8 @@ stories:
 
 timing: ; @deploy/prepare build && cargo test --quiet --locked --release --package narthex-e2e --test timing -- --ignored --test-threads 1 --nocapture
 
-bench: ; @deploy/prepare build bench && bench/run $(ARGS)
+release: ; @deploy/prepare build bench pgo && deploy/release
+
+bench: ; @deploy/prepare build bench pgo && bench/run $(ARGS)
+
+bench-micro: ; @deploy/prepare build && cargo bench --quiet --locked --package narthex-bench --bench micro -- $(ARGS)
