@@ -27,7 +27,8 @@ pub struct Expectation<'a> {
 /// Judges the `SAMLResponse` field of a POST to the callback (profiles §4.1.4).
 ///
 /// The caller binds `in_response_to` to the browser, and uses each assertion **once**: see [`Assertion`]. Nothing is
-/// fetched and nothing is kept. Costs some tens of microseconds for a genuine response, milliseconds at worst.
+/// fetched and nothing is kept. A genuine response costs some tens of microseconds, a hostile one of full size some tens
+/// of milliseconds: count the tries of an address.
 ///
 /// # Errors
 /// The first thing that is wrong. Nothing of a refused response may be used.

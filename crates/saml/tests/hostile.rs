@@ -168,6 +168,11 @@ fn a_signature_stands_in_what_it_signs_and_covers_just_that() {
             },
             shape,
         ),
+        (
+            "a value on lines, as Windows ends them",
+            genuine().replace("<ds:SignatureValue>", "<ds:SignatureValue>&#13;\n&#xD;\n\t "),
+            Ok(()),
+        ),
         ("two SignedInfo, the honest first", twice_informed(false), shape),
         ("two SignedInfo, the honest last", twice_informed(true), shape),
         (
@@ -419,6 +424,67 @@ fn namespaces_are_what_they_say() {
             elsewhere("<saml:Audience>", "<x:Audience xmlns:x=\"urn:x\">")
                 .replace("</saml:Audience>", "</x:Audience>"),
             Err(Refusal::Signature),
+        ),
+    ]);
+}
+
+#[test]
+fn no_two_documents_have_one_canonical_form() {
+    // Signed as text or value, then written as what it looks like.
+    let text = signed(&assertion().replace(
+        ">staff</saml:AttributeValue>",
+        ">staff&lt;/saml:AttributeValue&gt;&lt;saml:AttributeValue&gt;admins</saml:AttributeValue>",
+    ));
+    let value = signed(
+        &assertion()
+            .replace(
+                "FriendlyName=\"mail\" Name",
+                "FriendlyName=\"a&quot; Name=&quot;groups\" NameFormat=\"b\" Name",
+            )
+            .replace("NameFormat=\"b\" Name=\"email\"", "Name=\"email\" NameFormat=\"b\""),
+    );
+    let line = signed(&assertion().replace(">staff<", ">sta&#xD;ff<"));
+    let markup = text.replace(
+        "&lt;/saml:AttributeValue&gt;&lt;saml:AttributeValue&gt;",
+        "</saml:AttributeValue><saml:AttributeValue>",
+    );
+    let attributes = value.replace("a&quot; Name=&quot;groups", "a\" X=\"groups");
+    assert!(markup != text && attributes != value);
+    judge(vec![
+        ("text that looks like markup", text, Ok(())),
+        ("that text as markup", markup, Err(Refusal::Signature)),
+        ("a value that looks like attributes", value, Ok(())),
+        ("that value as attributes", attributes, Err(Refusal::Signature)),
+        ("a return in text", line.clone(), Ok(())),
+        ("that return as a line's end", line.replace("&#xD;", "\n"), Err(Refusal::Signature)),
+        ("an entity for an entity", genuine().replace("ada@example", "&#97;da@example"), Ok(())),
+        (
+            "an entity twice",
+            genuine().replace("ada@example", "&amp;#97;da@example"),
+            Err(Refusal::Signature),
+        ),
+        (
+            "an empty element in a text",
+            genuine().replace(">staff", "><x xmlns=\"urn:x\"/>staff"),
+            Err(Refusal::Signature),
+        ),
+        (
+            "another default namespace",
+            genuine().replace("<saml:Subject>", "<saml:Subject xmlns=\"urn:x\">"),
+            Ok(()),
+        ),
+        (
+            "an attribute more",
+            genuine().replace("<saml:Subject>", "<saml:Subject x=\"1\">"),
+            Err(Refusal::Signature),
+        ),
+        (
+            "attributes in another order",
+            genuine().replace(
+                "FriendlyName=\"mail\" Name=\"email\"",
+                "Name='email'  FriendlyName='mail'",
+            ),
+            Ok(()),
         ),
     ]);
 }
