@@ -15,8 +15,9 @@ use bytes::Bytes;
 use http::{Request, Response};
 use http_body::{Body, Frame, SizeHint};
 use hyper::body::Incoming;
+use hyper::server::conn::http1::UpgradeableConnection;
 use hyper::server::conn::{http1, http2};
-use hyper::service::service_fn;
+use hyper::service::{HttpService, service_fn};
 use hyper_util::rt::TokioIo;
 use narthex_upstream::{BodyError, ProxyBody};
 use std::convert::Infallible;
@@ -30,7 +31,7 @@ use tokio::net::TcpStream;
 use tokio::time::{Interval, MissedTickBehavior};
 use tokio_rustls::server::TlsStream;
 
-type Stream = Watched<TlsStream<TcpStream>>;
+type Stream = Watched<Box<TlsStream<TcpStream>>>;
 
 /// How exactly limits in time are kept, at the most.
 const LONGEST_TICK: Duration = Duration::from_secs(5);
@@ -101,17 +102,13 @@ async fn serve_http1(lane: Rc<Lane>, peer: Rc<Peer>, mut stream: Stream) {
                 answer(Rc::clone(&lane), Rc::clone(&peer), request, |body| body)
             })
         };
-        let connection = builder.serve_connection(TokioIo::new(stream), service).with_upgrades();
-        let mut connection = Box::pin(connection);
+        let mut connection = speak_http1(&builder, stream, service);
         let why = watch.over(connection.as_mut(), |c| c.graceful_shutdown()).await;
         match why {
             Why::Done | Why::Close => return,
             Why::Quiet => {
-                let parts = Pin::into_inner(connection).into_parts();
-                let Some(parts) = parts else { return };
-                stream = parts.io.into_inner();
-                let nothing_read = parts.read_buf.is_empty();
-                stream.unread(parts.read_buf);
+                let Some((left, nothing_read)) = take_apart(connection) else { return };
+                stream = left;
                 if !nothing_read {
                     watch.a_head_has_begun();
                 } else if !watch.park(&stream).await {
@@ -121,6 +118,36 @@ async fn serve_http1(lane: Rc<Lane>, peer: Rc<Peer>, mut stream: Stream) {
             }
         }
     }
+}
+
+/// Not inlined into the future that waits for it, which would then be as large as what is boxed here.
+fn speak_http1<S>(
+    builder: &http1::Builder,
+    stream: Stream,
+    service: S,
+) -> Pin<Box<UpgradeableConnection<TokioIo<Stream>, S>>>
+where
+    S: HttpService<Incoming>,
+    S::Error: Into<Box<dyn std::error::Error + Send + Sync>>,
+    S::ResBody: Body<Error: Into<Box<dyn std::error::Error + Send + Sync>>> + 'static,
+{
+    Box::pin(builder.serve_connection(TokioIo::new(stream), service).with_upgrades())
+}
+
+/// The stream of a quiet connection, and whether nothing of a next request was read from it; what was read is put back.
+fn take_apart<S>(
+    connection: Pin<Box<UpgradeableConnection<TokioIo<Stream>, S>>>,
+) -> Option<(Stream, bool)>
+where
+    S: HttpService<Incoming>,
+    S::Error: Into<Box<dyn std::error::Error + Send + Sync>>,
+    S::ResBody: Body<Error: Into<Box<dyn std::error::Error + Send + Sync>>> + 'static,
+{
+    let parts = Pin::into_inner(connection).into_parts()?;
+    let mut stream = parts.io.into_inner();
+    let nothing_read = parts.read_buf.is_empty();
+    stream.unread(parts.read_buf);
+    Some((stream, nothing_read))
 }
 
 async fn serve_http2(lane: Rc<Lane>, peer: Rc<Peer>, stream: Stream) {

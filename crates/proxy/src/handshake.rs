@@ -30,7 +30,8 @@ const RESPONDER_TIME: Duration = Duration::from_secs(3);
 /// A connection ready for HTTP.
 pub(crate) struct Shaken {
     pub(crate) peer: Rc<Peer>,
-    pub(crate) stream: Watched<TlsStream<TcpStream>>,
+    /// Boxed: it is large, and moved often.
+    pub(crate) stream: Watched<Box<TlsStream<TcpStream>>>,
     pub(crate) http2: bool,
 }
 
@@ -116,7 +117,7 @@ async fn negotiate(
             return Err(NotShaken::UnknownName);
         }
     };
-    let stream = start.into_stream(Arc::clone(&tls.config)).await?;
+    let stream = Box::new(start.into_stream(Arc::clone(&tls.config)).await?);
     let (_, session) = stream.get_ref();
     let http2 = session.alpn_protocol() == Some(b"h2");
     let certificate = ClientCertificate::of(tls.authorities, session.peer_certificates());

@@ -13,6 +13,7 @@ use narthex_model::{AccessRecord, Action, PolicyId, RayId, ServiceToken, Verdict
 use narthex_snapshot::App;
 use narthex_token::AppToken;
 use std::borrow::Cow;
+use std::cell::Cell;
 use std::sync::Arc;
 use std::time::Instant;
 use tracing::{info, warn};
@@ -23,6 +24,12 @@ const LONGEST_PATH: usize = 512;
 /// What has become known of one request on its way.
 pub(crate) struct Report<'a> {
     began: Instant,
+    admitted: Cell<Admitted<'a>>,
+}
+
+/// How a request was let in, if it was.
+#[derive(Clone, Copy)]
+struct Admitted<'a> {
     decision: &'static str,
     app: Option<&'a Arc<App>>,
     policy: Option<PolicyId>,
@@ -30,11 +37,11 @@ pub(crate) struct Report<'a> {
 
 impl<'a> Report<'a> {
     pub(crate) fn new(began: Instant) -> Self {
-        Self { began, decision: "local", app: None, policy: None }
+        Self { began, admitted: Cell::new(Admitted { decision: "local", app: None, policy: None }) }
     }
 
     /// The decision let the request in.
-    pub(crate) fn admitted(&mut self, lane: &Lane, permit: &Permit<'a>) {
+    pub(crate) fn admitted(&self, lane: &Lane, permit: &Permit<'a>) {
         let meters = lane.meters();
         let (decision, meter) = match permit.ground() {
             Ground::Person(_) => ("allow", &meters.admitted_person),
@@ -44,11 +51,12 @@ impl<'a> Report<'a> {
             Ground::Unmatched => ("unmatched", &meters.admitted_bypass),
         };
         meter.add();
-        (self.decision, self.app, self.policy) = (decision, permit.app(), permit.policy_id());
+        self.admitted.set(Admitted { decision, app: permit.app(), policy: permit.policy_id() });
     }
 
     /// There was an answer, from the origin or the control side.
     pub(crate) fn passed_on(&self, lane: &Lane, ray: &RayId, target: &Target, status: StatusCode) {
+        let Admitted { decision, app, policy } = self.admitted.get();
         match lane.common.log {
             LogRequests::Off | LogRequests::Refused => {}
             LogRequests::All => info!(
@@ -57,9 +65,9 @@ impl<'a> Report<'a> {
                 http.method = %target.method(),
                 http.path = cut(target.path()),
                 http.status = status.as_u16(),
-                app.aud = self.app.map(|app| app.aud().as_str()),
-                policy.id = self.policy.map(|id| id.to_string()),
-                decision = self.decision,
+                app.aud = app.map(|app| app.aud().as_str()),
+                policy.id = policy.map(|id| id.to_string()),
+                decision,
                 duration_ms = self.milliseconds(),
                 "answered"
             ),
@@ -97,7 +105,7 @@ impl<'a> Report<'a> {
                 http.path = path,
                 http.status = status,
                 app.aud = aud,
-                decision = self.decision,
+                decision = self.admitted.get().decision,
                 reason,
                 duration_ms,
                 "failed: {reason}"

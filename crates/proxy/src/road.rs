@@ -4,10 +4,10 @@ use crate::meters::{LaneMeters, Meters};
 use crate::permit::Permit;
 use crate::settings::Limits;
 use crate::target::Target;
-use http::{HeaderValue, Request, Response};
+use http::{HeaderValue, Request};
 use narthex_model::{IngressRule, RayId};
 use narthex_upstream::{
-    ClientBody, Hop, Introduction, Outbound, Patience, ProxyBody, Tally, UpstreamError, Upstreams,
+    Asking, ClientBody, Hop, Introduction, Outbound, Patience, Tally, UpstreamError, Upstreams,
 };
 use std::sync::Arc;
 use tokio::sync::watch;
@@ -33,19 +33,19 @@ impl Road {
         Self(Upstreams::start(revocations, Box::new(Counted { meters, lane }), patience))
     }
 
-    /// Sends a request that was let in to its origin and brings back the answer's head; the body streams after it.
+    /// Puts a request that was let in on its way to its origin; [`Asking::answer`] brings back what it says.
     ///
     /// # Errors
-    /// [`UpstreamError`]; none of them is an answer of the origin.
-    pub(crate) async fn forward(
-        &self,
+    /// [`UpstreamError`], when it cannot be sent as it is.
+    pub(crate) fn send<'a>(
+        &'a self,
         permit: Permit<'_>,
         origin: &Arc<IngressRule>,
         request: Request<ClientBody>,
         managed: bool,
         target: &Target,
-        ray: &RayId,
-    ) -> Result<Response<ProxyBody>, UpstreamError> {
+        ray: &'a RayId,
+    ) -> Result<Asking<'a>, UpstreamError> {
         let source = permit.source();
         let host = HeaderValue::try_from(target.authority().to_string());
         let outbound = Outbound {
@@ -61,13 +61,12 @@ impl Road {
                 client: source.ip,
                 through: source.through,
                 country: source.country,
-                ray,
             },
             path: target.path_and_query(),
             websocket_over_http2: target.is_websocket_over_http2(),
             leash: permit.leash(),
         };
-        self.0.send(outbound, request).await
+        self.0.send(outbound, request, ray)
     }
 }
 

@@ -16,20 +16,23 @@ use crate::target::Target;
 use crate::wants::Wants;
 use crate::world::World;
 use crate::{discovery, preflight};
-use futures_util::FutureExt;
 use http::header::{CONNECTION, CONTENT_LENGTH, COOKIE, SET_COOKIE};
 use http::request::Parts;
 use http::{HeaderMap, HeaderName, HeaderValue, Request, Response, StatusCode, Uri, Version};
 use hyper::body::Incoming;
 use narthex_model::{RayId, UnixSeconds};
-use narthex_snapshot::App;
+use narthex_snapshot::{App, ManagedHeaders};
 use narthex_token::{AppSession, AppToken, cookie, set_cookie};
 use narthex_upstream::write_managed;
+use narthex_upstream::{Asking, Early, JudgedCertificate, UpstreamError};
 use narthex_upstream::{ClientBody, ProxyBody};
-use narthex_upstream::{Early, JudgedCertificate, UpstreamError};
-use std::panic::AssertUnwindSafe;
+use std::cell::OnceCell;
+use std::future::poll_fn;
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::pin::{Pin, pin};
 use std::rc::Rc;
 use std::sync::Arc;
+use std::task::Poll;
 use std::time::Instant;
 
 const RAY: HeaderName = HeaderName::from_static("cf-ray");
@@ -48,21 +51,23 @@ pub(crate) async fn serve(
     let wants = Wants::of(&head.method, &head.headers);
     let http1 = head.version < Version::HTTP_2;
     let scene = Scene { lane, world: &world, peer, ray: &ray, now, wants, http1 };
-    let mut report = Report::new(began);
+    let (known, report) = (Known::default(), Report::new(began));
 
-    let told = AssertUnwindSafe(scene.tell(
-        head,
-        ClientBody::of(body, lane.common.limits.body()),
-        &mut report,
-    ));
-    let mut response = told.catch_unwind().await.unwrap_or_else(|_| {
-        scene.refuse(&Refusal::Panic, Seen::default(), &Report::new(began)) // which counts it
-    });
-    if let Ok(value) = HeaderValue::from_str(ray.as_str()) {
-        response.headers_mut().insert(RAY, value);
-    }
+    let body = ClientBody::of(body, lane.common.limits.body());
+    let judge = || scene.judge(head, body, &known, &report);
+    let course = catch_unwind(AssertUnwindSafe(judge)); // a panic costs this request and nothing else (security rule 40)
+    let mut course = course.unwrap_or_else(|_| Course::Answered(scene.failed(began)));
+    let mut run = pin!(course.run(&scene, &report));
+    let mut response = poll_fn(|cx| {
+        let polled = catch_unwind(AssertUnwindSafe(|| run.as_mut().poll(cx)));
+        polled.unwrap_or_else(|_| Poll::Ready(scene.failed(began)))
+    })
+    .await;
     if http1 && peer.outdated.get() && response.status() != StatusCode::SWITCHING_PROTOCOLS {
         response = closing(response);
+    }
+    if let Ok(value) = HeaderValue::from_str(ray.as_str()) {
+        response.headers_mut().insert(RAY, value);
     }
     if wants.no_body { head_only(response) } else { response }
 }
@@ -86,35 +91,98 @@ struct Seen<'s> {
     app: Option<&'s Arc<App>>,
 }
 
+/// What a request turned out to ask for, and where it came from.
+#[derive(Default)]
+struct Known {
+    target: OnceCell<Target>,
+    source: OnceCell<Source>,
+}
+
+/// Where a request goes once it was judged. Judging never waits; what does wait is small for the many requests that go
+/// to an origin, and boxed for the few that go elsewhere.
+#[expect(clippy::large_enum_variant, reason = "nearly every request is the large one")]
+enum Course<'s> {
+    /// It has its answer.
+    Answered(Response<ProxyBody>),
+    /// It is on its way to an origin.
+    Sent(Sent<'s>),
+    /// Somebody else has to be asked first.
+    Asked(Pin<Box<dyn Future<Output = Response<ProxyBody>> + 's>>),
+}
+
+/// A request on its way to an origin, and what its answer will need.
+struct Sent<'s> {
+    asking: Asking<'s>,
+    seen: Seen<'s>,
+    /// The token that a machine may go on with.
+    cookie: Option<HeaderValue>,
+    managed: ManagedHeaders,
+    /// The client certificate, where the client is told of it too.
+    judged: Option<Rc<Judged>>,
+}
+
+impl Course<'_> {
+    /// Runs it to its end; it lies still meanwhile.
+    async fn run(&mut self, scene: &Scene<'_>, report: &Report<'_>) -> Response<ProxyBody> {
+        match self {
+            Self::Answered(response) => std::mem::take(response),
+            Self::Sent(sent) => match sent.asking.answer().await {
+                Ok(response) => scene.passed_on(response, sent, report),
+                Err(error) => scene.refuse(&Refusal::Upstream(error), sent.seen, report),
+            },
+            Self::Asked(asked) => asked.await,
+        }
+    }
+}
+
 impl<'a> Scene<'a> {
-    async fn tell(
-        &self,
+    fn judge<'s>(
+        &'s self,
         head: Parts,
         body: ClientBody,
-        report: &mut Report<'a>,
-    ) -> Response<ProxyBody> {
+        known: &'s Known,
+        report: &'s Report<'a>,
+    ) -> Course<'s> {
         let target = match self.target(&head) {
-            Ok(Some(target)) => target,
-            Ok(None) => return no_content(), // OPTIONS *
-            Err(refusal) => {
-                return self.refuse(&refusal, Seen::default(), report);
+            Ok(Some(target)) => known.target.get_or_init(|| target),
+            Ok(None) => return Course::Answered(no_content()), // OPTIONS *
+            Err(refusal) => return self.refused(&refusal, Seen::default(), report),
+        };
+        match self.source(&head) {
+            Ok(source) => {
+                let source = known.source.get_or_init(|| source);
+                self.course((head, body), target, source, report)
             }
+            Err(refusal) => {
+                self.refused(&refusal, Seen { target: Some(target), ..Seen::default() }, report)
+            }
+        }
+    }
+
+    /// What becomes of a request whose target and source are known.
+    fn course<'s>(
+        &'s self,
+        asked: (Parts, ClientBody),
+        target: &'s Target,
+        source: &'s Source,
+        report: &'s Report<'a>,
+    ) -> Course<'s> {
+        let errand = |site, asked, report| {
+            Course::Asked(Box::pin(self.errand(site, asked, target, source, report)))
         };
-        let seen = Seen { target: Some(&target), ..Seen::default() };
-        let source = match self.source(&head) {
-            Ok(source) => source,
-            Err(refusal) => return self.refuse(&refusal, seen, report),
-        };
-        let seen = Seen { source: Some(&source), ..seen };
-        let asked = (head, body);
-        match Site::of(&self.world.snapshot, &target) {
-            Site::Team => self.errand(errand::Site::Team, asked, &target, &source, report).await,
-            Site::Admin => self.errand(errand::Site::Admin, asked, &target, &source, report).await,
-            Site::Gateway => self.errand(errand::Site::App, asked, &target, &source, report).await,
-            Site::Reserved => self.refuse(&Refusal::Nothing, seen, report),
-            Site::ResourceMetadata => discovery::resource_metadata(self.world, &target),
-            Site::App(app) => self.app(app, asked, &target, source, report).await,
-            Site::Unmatched => self.unmatched(asked, &target, source, report).await,
+        match Site::of(&self.world.snapshot, target) {
+            Site::Team => errand(errand::Site::Team, asked, report),
+            Site::Admin => errand(errand::Site::Admin, asked, report),
+            Site::Gateway => errand(errand::Site::App, asked, report),
+            Site::Reserved => {
+                let seen = Seen { target: Some(target), source: Some(source), app: None };
+                self.refused(&Refusal::Nothing, seen, report)
+            }
+            Site::ResourceMetadata => {
+                Course::Answered(discovery::resource_metadata(self.world, target))
+            }
+            Site::App(app) => self.app(app, asked, target, source, report),
+            Site::Unmatched => self.unmatched(asked, target, source, report),
         }
     }
 
@@ -167,66 +235,66 @@ impl<'a> Scene<'a> {
     }
 
     /// A request for an application: the decision, and with its permit the road to the origin.
-    async fn app(
-        &self,
+    fn app<'s>(
+        &'s self,
         app: &'a Arc<App>,
         (head, body): (Parts, ClientBody),
-        target: &Target,
-        source: Source,
-        report: &mut Report<'a>,
-    ) -> Response<ProxyBody> {
-        let seen = Seen { target: Some(target), source: Some(&source), app: Some(app) };
+        target: &'s Target,
+        source: &'s Source,
+        report: &'s Report<'a>,
+    ) -> Course<'s> {
+        let seen = Seen { target: Some(target), source: Some(source), app: Some(app) };
         if discovery::is_probe(&head.headers) {
             let metadata = discovery::metadata(self.lane, self.world, app, target, self.now);
-            return metadata.unwrap_or_else(|| self.refuse(&Refusal::Busy, seen, report));
+            return Course::Answered(
+                metadata.unwrap_or_else(|| self.refuse(&Refusal::Busy, seen, report)),
+            );
         }
-        let mut permit = match self.permit(app, &head, target, source) {
+        let mut permit = match self.permit(app, &head, target, *source) {
             Ok(Some(permit)) => permit,
-            Ok(None) => return preflight_answer(app, &head),
+            Ok(None) => return Course::Answered(preflight_answer(app, &head)),
+            Err(refusal) if self.is_form_to_keep(app, &refusal, &head, target) => {
+                return Course::Asked(Box::pin(async move {
+                    let cookie = self.keep(app, (&head, body), target, source).await;
+                    let mut response = self.turned_away(app, &refusal, &head, seen, report);
+                    response.headers_mut().extend(cookie.map(|cookie| (SET_COOKIE, cookie)));
+                    response
+                }));
+            }
             Err(refusal) => {
-                let cookie = self.keep(app, &refusal, (&head, body), target, &source).await;
-                let mut response = self.refuse(&refusal, seen, report);
-                if let Some(cors) = app.cors().filter(|_| !response.status().is_redirection()) {
-                    preflight::let_read(cors, &head.headers, response.headers_mut());
-                }
-                response.headers_mut().extend(cookie.map(|cookie| (SET_COOKIE, cookie)));
-                return response;
+                return Course::Answered(self.turned_away(app, &refusal, &head, seen, report));
             }
         };
         report.admitted(self.lane, &permit);
         report::first_use(&permit, &self.told(seen, permit.certificate().cloned()));
         permit.count(self.now);
         if discovery::is_token_check(target) {
-            return Response::new(ProxyBody::Empty);
+            return Course::Answered(Response::new(ProxyBody::Empty));
         }
         if target.is_websocket_over_http2() {
             permit.keep_busy(Busy::with_stream(self.peer));
         }
         let cookie = self.cookie_for_machine(&permit, target, &head);
-        let (head, body) = if kept::may_stand_for_form(&permit, &head, &body) {
-            match self.exchange(&permit, (head, body), target, &source).await {
-                Ok(asked) => asked,
-                Err(kept::NotExchanged::Answer(response)) => {
-                    report.passed_on(self.lane, self.ray, target, response.status());
-                    return response.map(ProxyBody::from);
-                }
-                Err(kept::NotExchanged::Refusal(refusal)) => {
-                    return self.refuse(&refusal, seen, report);
-                }
-            }
-        } else {
-            (head, body)
-        };
-        match self.forward(permit, head, body, target).await {
-            Ok(mut response) => {
-                if let Some(cookie) = cookie {
-                    response.headers_mut().append(SET_COOKIE, cookie);
-                }
-                report.passed_on(self.lane, self.ray, target, response.status());
-                response
-            }
-            Err(refusal) => self.refuse(&refusal, seen, report),
+        if kept::may_stand_for_form(&permit, &head, &body) {
+            return Course::Asked(Box::pin(self.exchanged(permit, (head, body), seen, report)));
         }
+        self.send(permit, (head, body), seen, cookie, report)
+    }
+
+    /// The answer to a request for an application that was not let in.
+    fn turned_away(
+        &self,
+        app: &App,
+        refusal: &Refusal,
+        head: &Parts,
+        seen: Seen<'_>,
+        report: &Report<'a>,
+    ) -> Response<ProxyBody> {
+        let mut response = self.refuse(refusal, seen, report);
+        if let Some(cors) = app.cors().filter(|_| !response.status().is_redirection()) {
+            preflight::let_read(cors, &head.headers, response.headers_mut());
+        }
+        response
     }
 
     /// The client certificate as it stands for this request; `None` where none is asked for. A connection that shows none
@@ -270,55 +338,72 @@ impl<'a> Scene<'a> {
     }
 
     /// A request that no application covers, on a host that has an origin.
-    async fn unmatched(
-        &self,
-        (head, body): (Parts, ClientBody),
-        target: &Target,
-        source: Source,
-        report: &mut Report<'a>,
-    ) -> Response<ProxyBody> {
-        let seen = Seen { target: Some(target), source: Some(&source), app: None };
+    fn unmatched<'s>(
+        &'s self,
+        asked: (Parts, ClientBody),
+        target: &'s Target,
+        source: &'s Source,
+        report: &Report<'a>,
+    ) -> Course<'s> {
+        let seen = Seen { target: Some(target), source: Some(source), app: None };
         let certificate = self.certificate(target);
-        let admitted = admit_unmatched(self.lane, self.world, target, source, certificate);
+        let admitted = admit_unmatched(self.lane, self.world, target, *source, certificate);
         let Some(mut permit) = admitted else {
-            return self.refuse(&Refusal::Unmatched, seen, report);
+            return self.refused(&Refusal::Unmatched, seen, report);
         };
         if target.is_websocket_over_http2() {
             permit.keep_busy(Busy::with_stream(self.peer));
         }
         report.admitted(self.lane, &permit);
-        match self.forward(permit, head, body, target).await {
-            Ok(response) => {
-                report.passed_on(self.lane, self.ray, target, response.status());
-                response
-            }
-            Err(refusal) => self.refuse(&refusal, seen, report),
+        self.send(permit, asked, seen, None, report)
+    }
+
+    /// Puts a request that was let in on the road to its origin.
+    fn send<'s>(
+        &'s self,
+        permit: Permit<'_>,
+        (head, body): (Parts, ClientBody),
+        seen: Seen<'s>,
+        cookie: Option<HeaderValue>,
+        report: &Report<'a>,
+    ) -> Course<'s> {
+        let snapshot = &self.world.snapshot;
+        let origin = |target: &Target| snapshot.origin(target.host(), &target.canonical_path());
+        let Some((target, origin)) = seen.target.and_then(|target| Some((target, origin(target)?)))
+        else {
+            return self.refused(&Refusal::NoOrigin, seen, report);
+        };
+        let managed = snapshot.managed_headers(target.host());
+        let judged = permit.certificate().filter(|_| managed.on_responses).cloned();
+        let request = Request::from_parts(head, body);
+        let road = &self.lane.road;
+        match road.send(permit, origin, request, managed.on_requests, target, self.ray) {
+            Ok(asking) => Course::Sent(Sent { asking, seen, cookie, managed, judged }),
+            Err(error) => Course::Answered(self.refuse(&Refusal::Upstream(error), seen, report)),
         }
     }
 
-    async fn forward(
+    /// An origin's answer as the client gets it.
+    fn passed_on(
         &self,
-        permit: Permit<'_>,
-        head: Parts,
-        body: ClientBody,
-        target: &Target,
-    ) -> Result<Response<ProxyBody>, Refusal> {
-        let origin = self.world.snapshot.origin(target.host(), &target.canonical_path());
-        let origin = origin.ok_or(Refusal::NoOrigin)?;
-        let request = Request::from_parts(head, body);
-        let managed = self.world.snapshot.managed_headers(target.host());
-        let judged = permit.certificate().filter(|_| managed.on_responses).cloned();
-        let road = &self.lane.road;
-        let answer =
-            road.forward(permit, origin, request, managed.on_requests, target, self.ray).await;
-        let mut answer = answer.map_err(Refusal::Upstream)?;
-        if self.http1 && answer.extensions_mut().remove::<Early>().is_some() {
-            answer.headers_mut().insert(CONNECTION, HeaderValue::from_static("close"));
+        mut response: Response<ProxyBody>,
+        sent: &mut Sent<'_>,
+        report: &Report<'_>,
+    ) -> Response<ProxyBody> {
+        if self.http1 && response.extensions_mut().remove::<Early>().is_some() {
+            response.headers_mut().insert(CONNECTION, HeaderValue::from_static("close"));
         }
-        if managed.on_responses {
-            write_managed(answer.headers_mut(), judged.as_ref().map(|judged| judged.facts()));
+        if sent.managed.on_responses {
+            let facts = sent.judged.as_ref().map(|judged| judged.facts());
+            write_managed(response.headers_mut(), facts);
         }
-        Ok(answer)
+        if let Some(cookie) = sent.cookie.take() {
+            response.headers_mut().append(SET_COOKIE, cookie);
+        }
+        if let Some(target) = sent.seen.target {
+            report.passed_on(self.lane, self.ray, target, response.status());
+        }
+        response
     }
 
     /// A machine's first answer brings the token that it may go on with, but that of a service token not in strict mode
@@ -409,11 +494,20 @@ impl<'a> Scene<'a> {
         Told { lane, world, ray, now, wants, target, source, app, certificate }
     }
 
+    /// The answer to a request during which the gateway itself failed.
+    fn failed(&self, began: Instant) -> Response<ProxyBody> {
+        self.refuse(&Refusal::Panic, Seen::default(), &Report::new(began)) // which counts it
+    }
+
+    fn refused<'s>(&'s self, refusal: &Refusal, seen: Seen<'_>, report: &Report<'_>) -> Course<'s> {
+        Course::Answered(self.refuse(refusal, seen, report))
+    }
+
     fn refuse(
         &self,
         refusal: &Refusal,
         seen: Seen<'_>,
-        report: &Report<'a>,
+        report: &Report<'_>,
     ) -> Response<ProxyBody> {
         let certificate = seen.target.and_then(|target| self.certificate(target));
         let otherwise = |it: &Witness| self.peer.certificate.was_asked_otherwise(it.judged());

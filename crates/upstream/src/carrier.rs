@@ -10,7 +10,6 @@ use http::Response;
 use hyper::body::Incoming;
 use narthex_http1::Fault;
 use std::future::poll_fn;
-use std::pin::pin;
 use std::task::{Context, Poll};
 
 /// A connection, or a share of one, that this request may use.
@@ -40,8 +39,8 @@ pub enum Loss {
 
 /// How sending failed.
 pub(super) enum Failed {
-    /// Not a byte of it was sent; here is the body again.
-    Unsent(Upload),
+    /// Not a byte of it was sent; the body is where it was.
+    Unsent,
     /// It was sent, and this came back.
     Lost(Loss),
     /// The exchange was ended from outside.
@@ -51,35 +50,43 @@ pub(super) enum Failed {
 }
 
 impl Carrier {
-    /// Sends a request and waits for the head of the answer, as long as the exchange lasts.
+    /// Sends a request and waits for the head of the answer, as long as the exchange lasts. `body` is taken; it is put back
+    /// if nothing was sent.
     pub(super) async fn send(
         &mut self,
         head: &Head,
-        body: Upload,
+        body: &mut Option<Upload>,
         watch: &Watch,
     ) -> Result<Response<Source>, Failed> {
         watch.arrived().map_err(Failed::Cut)?;
+        let Some(upload) = body.take() else { return Err(Failed::Unsent) };
         match self {
             Self::Line(line) => {
-                line.begin(head, body);
+                line.begin(head, upload);
                 let answer =
                     attended(watch, |cx| line.poll_answer(cx)).await.map_err(Failed::Cut)?;
                 match answer {
                     Ok(answer) => Ok(answer.map(|()| Source::Line)),
                     Err(fault) => Err(match line.take_back() {
-                        Some(body) if fault.is_closed() => Failed::Unsent(body),
+                        Some(upload) if fault.is_closed() => {
+                            *body = Some(upload);
+                            Failed::Unsent
+                        }
                         Some(_) | None => Failed::Lost(fault.into()),
                     }),
                 }
             }
             Self::Seat(seat) => {
-                let request = head.shared(seat.scheme(), body).map_err(Failed::Impossible)?;
-                let mut sending = pin!(seat.send(request));
+                let request = head.shared(seat.scheme(), upload).map_err(Failed::Impossible)?;
+                let mut sending = Box::pin(seat.send(request));
                 let answer = attended(watch, |cx| sending.as_mut().poll(cx)).await;
                 match answer.map_err(Failed::Cut)? {
                     Ok(answer) => Ok(answer.map(Source::Shared)),
                     Err(mut failed) => Err(match failed.take_message() {
-                        Some(request) => Failed::Unsent(request.into_body()),
+                        Some(request) => {
+                            *body = Some(request.into_body());
+                            Failed::Unsent
+                        }
                         None => Failed::Lost(failed.into_error().into()),
                     }),
                 }

@@ -1,7 +1,7 @@
 //! The road to an origin: how a request that was let in gets its answer.
 //!
 //! One [`Upstreams`] per core; nothing in it is shared with another core. Whether a request may go at all was decided
-//! before: the data path lends these roads to a permit only. The story of a request is [`Upstreams::send`]; each step is
+//! before: the data path lends these roads to a permit only. A request goes out by [`Upstreams::send`] and its answer comes by [`Asking::answer`]; each step is
 //! a file: `transform` takes out what a client may not claim and writes what the gateway says, `asking` sends it, `pool`
 //! keeps connections, `connect` opens them and `ejected` knows where that failed a moment ago, `h1` and `h2` speak over
 //! them, `retry` says when to try again, `vigil` keeps the time limits and the leashes, `answer` brings back what the
@@ -28,6 +28,7 @@ mod upload;
 mod vigil;
 
 pub use answer::{Answer, Early};
+pub use asking::Asking;
 pub use body::{Arriving, BodyError, ClientBody, MinimumRate, ProxyBody};
 pub use carrier::Loss;
 pub use error::{Step, UpstreamError};
@@ -39,14 +40,14 @@ pub use transform::{
 pub use upload::CutOff;
 pub use vigil::Cut;
 
-use asking::{Asking, Given};
+use asking::Given;
 use head::Head;
+use http::Request;
 use http::uri::PathAndQuery;
-use http::{Request, Response, StatusCode};
 use http_body::Body as _;
 use narthex_http1::{HEAD_BYTES, HEAD_FIELDS};
 use narthex_model::{IngressRule, RayId};
-use pool::{Goal, Roads};
+use pool::Roads;
 use std::rc::Rc;
 use std::sync::Arc;
 use std::time::Duration;
@@ -132,24 +133,23 @@ impl Upstreams {
         Self { roads, vigil, tally, patience }
     }
 
-    /// The story of one request on its way to an origin: sends it and brings back the answer's head; the body streams
-    /// after it.
-    ///
-    /// Dropping the future, or the answer's body, ends the origin's work too (security rule 17).
+    /// Puts a request on its way to its origin: what the origin is told is written here, and [`Asking::answer`] waits for
+    /// what comes back.
     ///
     /// # Errors
-    /// [`UpstreamError`] has one variant for each remedy; none of them is an answer of the origin.
-    pub async fn send(
-        &self,
+    /// [`UpstreamError`], when it cannot be sent as it is.
+    pub fn send<'a>(
+        &'a self,
         outbound: Outbound<'_>,
         request: Request<ClientBody>,
-    ) -> Result<Response<ProxyBody>, UpstreamError> {
+        ray: &'a RayId,
+    ) -> Result<Asking<'a>, UpstreamError> {
         let (mut parts, body) = request.into_parts();
         let ask = Ask::of(&mut parts, outbound.websocket_over_http2, body.is_end_stream())?;
         let is_stream = answer::is_stream(&parts.headers);
         let body = if is_stream { body.unhurried() } else { body };
         let takes_trailers = head::takes_trailers(&parts.headers);
-        clean_request(&mut parts.headers, &outbound.hop, &outbound.who)?;
+        clean_request(&mut parts.headers, &outbound.hop, &outbound.who, ray)?;
         let road = self.roads.find(outbound.origin, self.vigil.now())?;
         let head = Head {
             method: parts.method,
@@ -158,28 +158,11 @@ impl Upstreams {
             headers: parts.headers,
             takes_trailers,
         };
-        let ray = outbound.hop.ray;
-        let dialer = match road.goal() {
-            Goal::Origin(dialer) => dialer,
-            Goal::Status(status) => return Ok(nobody_there(*status, ray)),
-        };
         let first_byte = road.first_byte(&self.patience, is_stream);
-        let watch = self.vigil.watch(outbound.leash, first_byte);
+        let watch = Some(self.vigil.watch(outbound.leash, first_byte));
         let given = Given { ray, tally: &*self.tally, patience: self.patience };
-        let asking = Asking { road: &road, dialer, watch, first_byte, given };
-        match ask {
-            None => asking.for_an_answer(head, body).await,
-            Some(ask) => Box::pin(asking.for_an_upgrade(head, ask)).await,
-        }
+        Ok(Asking { road, head, body, upgrade: ask.map(Box::new), watch, first_byte, given })
     }
-}
-
-/// The answer of `http_status:`.
-fn nobody_there(status: StatusCode, ray: &RayId) -> Response<ProxyBody> {
-    let mut answer = Response::new(ProxyBody::Empty);
-    *answer.status_mut() = status;
-    transform::clean_answer(answer.headers_mut(), ray);
-    answer
 }
 
 #[cfg(test)]

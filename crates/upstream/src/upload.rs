@@ -35,10 +35,9 @@ impl CutOff {
 }
 
 impl Upload {
-    pub(super) fn new(body: ClientBody, exchange: &Rc<Exchange>) -> (Self, Rc<Progress>) {
-        let progress = Rc::new(Progress::default());
-        let upload = Self { body, progress: Rc::clone(&progress), exchange: Rc::clone(exchange) };
-        (upload, progress)
+    /// `body` as a part of `exchange`; `progress` is told what becomes of it.
+    pub(super) fn new(body: ClientBody, progress: &Rc<Progress>, exchange: &Rc<Exchange>) -> Self {
+        Self { body, progress: Rc::clone(progress), exchange: Rc::clone(exchange) }
     }
 }
 

@@ -1,11 +1,12 @@
 //! A form that waits for a login: handed to the control side when it came without a session, and put in place when it
 //! comes again (see [`crate::forms`]).
 
-use super::Scene;
+use super::{Scene, Seen};
 use crate::errand;
 use crate::forms;
 use crate::permit::{Ground, Permit};
 use crate::refuse::Refusal;
+use crate::report::Report;
 use crate::source::Source;
 use crate::target::Target;
 use bytes::Bytes;
@@ -13,12 +14,11 @@ use http::header::SET_COOKIE;
 use http::request::Parts;
 use http::{HeaderMap, HeaderValue, Method, Request, Response, StatusCode, Uri};
 use narthex_snapshot::App;
-use narthex_upstream::ClientBody;
-use narthex_upstream::UpstreamError;
+use narthex_upstream::{ClientBody, ProxyBody, UpstreamError};
 use std::sync::Arc;
 
 /// Why no form was put in place.
-pub(super) enum NotExchanged {
+enum NotExchanged {
     /// The control side says why, to the client.
     Answer(Response<Bytes>),
     /// There was no answer, or the request broke off.
@@ -32,21 +32,30 @@ pub(super) fn may_stand_for_form(permit: &Permit<'_>, head: &Parts, body: &Clien
         && forms::may_stand_for_one(head, body)
 }
 
-impl Scene<'_> {
+impl<'a> Scene<'a> {
+    /// Whether a refused request is a form that waits for a login.
+    pub(super) fn is_form_to_keep(
+        &self,
+        app: &App,
+        refusal: &Refusal,
+        head: &Parts,
+        target: &Target,
+    ) -> bool {
+        let Refusal::Login { token: None, invalid_token: false, .. } = refusal else {
+            return false;
+        };
+        let redirected = !self.wants.unauthorized && !self.wants.grpc;
+        app.spec.replay_post_after_login && redirected && forms::is_own_form(head, target)
+    }
+
     /// Has a form kept whose sender has to log in first. The cookie that leads back to it; `None` when it is lost.
     pub(super) async fn keep(
         &self,
         app: &Arc<App>,
-        refusal: &Refusal,
         (head, body): (&Parts, ClientBody),
         target: &Target,
         source: &Source,
     ) -> Option<HeaderValue> {
-        let Refusal::Login { token: None, invalid_token: false, .. } = refusal else { return None };
-        let redirected = !self.wants.unauthorized && !self.wants.grpc;
-        if !app.spec.replay_post_after_login || !redirected || !forms::is_own_form(head, target) {
-            return None;
-        }
         let _leave = self.lane.forms.ask(source.ip, self.now)?;
         let limits = &self.lane.common.limits;
         let reading = forms::read(body, limits.form_body, limits.form_time);
@@ -58,7 +67,7 @@ impl Scene<'_> {
     }
 
     /// Puts a kept form in the place of a request that stands for one; one that only looks like it stays as it is.
-    pub(super) async fn exchange(
+    async fn exchange(
         &self,
         permit: &Permit<'_>,
         (mut head, body): (Parts, ClientBody),
@@ -80,6 +89,27 @@ impl Scene<'_> {
             }
             Ok(answer) => Err(NotExchanged::Answer(answer)),
             Err(not_run) => Err(NotExchanged::Refusal(Refusal::NotRun(not_run))),
+        }
+    }
+
+    /// A request that looks as if it stood for a kept form, and its answer.
+    pub(super) async fn exchanged(
+        &self,
+        permit: Permit<'_>,
+        asked: (Parts, ClientBody),
+        seen: Seen<'_>,
+        report: &Report<'a>,
+    ) -> Response<ProxyBody> {
+        let (Some(target), Some(source)) = (seen.target, seen.source) else {
+            return self.refuse(&Refusal::Nothing, seen, report);
+        };
+        match self.exchange(&permit, asked, target, source).await {
+            Ok(asked) => self.send(permit, asked, seen, None, report).run(self, report).await,
+            Err(NotExchanged::Answer(response)) => {
+                report.passed_on(self.lane, self.ray, target, response.status());
+                response.map(ProxyBody::from)
+            }
+            Err(NotExchanged::Refusal(refusal)) => self.refuse(&refusal, seen, report),
         }
     }
 

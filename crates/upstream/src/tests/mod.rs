@@ -13,7 +13,7 @@ mod upgrades;
 use super::carrier::Carrier;
 use super::*;
 use bytes::Bytes;
-use http::{HeaderValue, Method};
+use http::{HeaderValue, Method, Response, StatusCode};
 use http_body_util::{BodyExt, Full};
 use hyper::body::Incoming;
 use hyper::client::conn::{http1, http2};
@@ -123,13 +123,16 @@ impl Gateway {
                 client: [203, 0, 113, 9].into(),
                 through: None,
                 country: "JP".parse().ok(),
-                ray: &ray,
             },
             path: &path,
             websocket_over_http2,
             leash: Leash::held_by(move || admitted.get()),
         };
-        match self.upstreams.send(outbound, request).await {
+        let answered = match self.upstreams.send(outbound, request, &ray) {
+            Ok(mut asking) => asking.answer().await,
+            Err(error) => Err(error),
+        };
+        match answered {
             Ok(answer) => answer,
             Err(error) => {
                 self.errors.borrow_mut().push(error);

@@ -52,8 +52,6 @@ pub struct Hop<'a> {
     pub through: Option<IpAddr>,
     /// The visitor's country, if known.
     pub country: Option<CountryCode>,
-    /// The request's id.
-    pub ray: &'a RayId,
 }
 
 /// Turns a client's fields into the origin's. `Host` and the framing fields are left out: the connection to the
@@ -65,6 +63,7 @@ pub fn clean_request(
     headers: &mut HeaderMap,
     hop: &Hop<'_>,
     who: &Introduction<'_>,
+    ray: &RayId,
 ) -> Result<(), Loop> {
     let chain = hop.through.map(|proxy| forwarded_chain(headers, proxy));
     names::remove_hop_by_hop(headers);
@@ -89,7 +88,7 @@ pub fn clean_request(
     let client = hop.client.to_canonical().to_string();
     add(FORWARDED_FOR, chain.as_deref().unwrap_or(&client));
     add(CONNECTING_IP, &client);
-    add(RAY, hop.ray.as_str());
+    add(RAY, ray.as_str());
     if let Some(country) = hop.country {
         add(COUNTRY, country.as_str());
     }
@@ -123,9 +122,8 @@ mod tests {
             client: "::ffff:203.0.113.9".parse().unwrap(),
             through: through.map(|proxy| proxy.parse().unwrap()),
             country: None,
-            ray: &ray,
         };
-        clean_request(headers, &hop, who).unwrap();
+        clean_request(headers, &hop, who, &ray).unwrap();
     }
 
     fn of(fields: &[(&str, &str)]) -> HeaderMap {
