@@ -102,7 +102,8 @@ impl Portal {
         }
     }
 
-    /// Answers a request to the team domain. Bodies are form posts; the caller bounds them (64 KiB).
+    /// Answers a request to the team domain. Bodies are form posts; the caller bounds them (64 KiB, and 1.25 MiB for
+    /// a SAML response).
     /// The answer to `HEAD` has the headers of `GET`, `content-length` among them, and no body.
     pub async fn team(&self, visit: Visit, request: Request<Bytes>) -> Response<Bytes> {
         let snapshot = self.live.snapshot.load_full(); // one view of the world, kept to the end

@@ -449,6 +449,9 @@ impl<'a> Scene<'a> {
         let limits = &self.lane.common.limits;
         let (app, most) = match site {
             errand::Site::App => (self.app_of_host(target), limits.portal_body),
+            errand::Site::Team if target.path() == "/cdn-cgi/access/callback" => {
+                (None, limits.callback_body)
+            }
             errand::Site::Team | errand::Site::FormToKeep | errand::Site::KeptForm => {
                 (None, limits.portal_body)
             }

@@ -73,6 +73,8 @@ pub struct Limits {
     pub admin_body: usize,
     /// Bytes of a request's body for the team domain and the reserved paths.
     pub portal_body: usize,
+    /// The same for the callback, to which providers post SAML responses.
+    pub callback_body: usize,
     /// How long the control side may take for an answer.
     pub control_time: Duration,
     /// Bytes of a form that is kept for a stranger until the login.
@@ -116,6 +118,7 @@ impl Default for Limits {
             tokens: 262_144,
             admin_body: 10 * 1024 * 1024,
             portal_body: 64 * 1024,
+            callback_body: 1280 * 1024,
             control_time: Duration::from_secs(60),
             form_body: 256 * 1024,
             form_time: Duration::from_secs(10),

@@ -499,7 +499,7 @@ async fn the_control_side_answers_its_own_sites() {
             seen.push((errand.site, errand.request.uri().to_string(), errand.visitor.app));
             let body = errand.request.body().clone();
             drop(errand.reply.send(http::Response::new(body)));
-            if seen.len() == 3 {
+            if seen.len() == 4 {
                 break;
             }
         }
@@ -516,7 +516,16 @@ async fn the_control_side_answers_its_own_sites() {
         assert_eq!((answer.status, answer.text().as_str()), (200, "hello"), "{host}");
         assert_eq!(answer.field("cf-ray").len(), 16);
     }
-    let (seen, errands) = answering.await.unwrap();
+    // A SAML response is larger than any other form.
+    let callback = |size: usize| {
+        let head = "POST /cdn-cgi/access/callback HTTP/1.1\r\nHost: access.example.com\r\nContent-Length: ";
+        format!("{head}{size}\r\n\r\n{}", "x".repeat(size.min(65 * 1024)))
+    };
+    let team = "access.example.com";
+    assert_eq!(town.wire(team).await.ask(callback(65 * 1024)).await.status, 200);
+    let (mut seen, errands) = answering.await.unwrap();
+    assert_eq!(seen.pop().unwrap().1, "/cdn-cgi/access/callback");
+    assert_eq!(town.wire(team).await.ask(callback(1280 * 1024 + 1)).await.status, 413);
     let sites = [narthex_proxy::Site::Team, narthex_proxy::Site::Admin, narthex_proxy::Site::App];
     let paths = ["/cdn-cgi/access/login?x=1", "/client/v4/x", "/cdn-cgi/access/authorized?nonce=1"];
     let apps = [None, None, Some(town.app(WIKI).id)];

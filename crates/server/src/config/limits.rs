@@ -123,6 +123,7 @@ pub(super) const ALL: &[Limit] = &[
     limit!("forms_per_minute", Count, 1, 100_000, road.forms_per_minute),
     limit!("signatures_per_second", Count, 1, 100_000, road.signatures_per_second),
     limit!("page_body", Bytes, 4 * KIB, 10 * MIB, road.portal_body),
+    limit!("callback_body", Bytes, 4 * KIB, 10 * MIB, road.callback_body),
     limit!("pages_at_once", Count, 1, 100_000, control.pages_at_once),
     limit!("api_body", Bytes, 4 * KIB, 10 * MIB, road.admin_body),
     limit!("api_at_once", Count, 1, 100_000, control.api_at_once),
