@@ -155,6 +155,7 @@ pub trait Store: Send + Sync {
 
     /// Keeps revocations, all or none; the later instants win over those already kept. Revoking a session or a user also
     /// removes the session, or those of the user's sessions that began at or before `at`.
+    /// None of these comes back; a session of that second that was not there yet is a new login, and is kept.
     async fn put_revocations(&self, revocations: &[Revocation]) -> Result<(), StoreError>;
 
     /// The revocations in force: `now` is before `until`.

@@ -56,7 +56,19 @@ pub(super) async fn revoking_a_user_ends_what_began_before(
     let revocation = Revocation { what: Revoked::User(user), at, until: NOW.plus(9_000) };
     store.put_revocations(std::slice::from_ref(&revocation)).await?;
     assert!(store.revocations(NOW).await?.contains(&revocation));
-    assert_eq!(store.sessions_of(user, NOW).await?, [after], "the new login stays");
+    assert_eq!(
+        store.sessions_of(user, NOW).await?,
+        std::slice::from_ref(&after),
+        "a new login stays"
+    );
+    store.put_session(&before).await?;
+    store.put_session(&on).await?;
+    let kept = store.sessions_of(user, NOW).await?;
+    assert_eq!(kept, std::slice::from_ref(&after), "a refresh under way comes too late");
+    let new = session(user, at);
+    store.put_session(&new).await?;
+    let kept = store.sessions_of(user, NOW).await?;
+    assert_eq!(kept, [after, new], "whoever logs in anew within that second is in");
     Ok(())
 }
 

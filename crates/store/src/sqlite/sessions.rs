@@ -16,7 +16,7 @@ pub(super) async fn put(main: &Database, session: &Session) -> Result<(), StoreE
     let mut change = main.begin().await?;
     let revoked: i64 = sqlx::query_scalar(
         "SELECT count(*) FROM revocation WHERE (kind = 'session' AND subject = $1)
-             OR (kind = 'user' AND subject = $2 AND valid_after >= $3)",
+             OR (kind = 'user' AND subject = $2 AND valid_after > $3)",
     )
     .bind(session.nonce.as_str())
     .bind(&person)
@@ -119,6 +119,17 @@ pub(super) async fn delete_revoked(
                 .await?;
         }
         Revoked::User(user) => {
+            // Those of this very second are named one by one: whoever logs in later in it is in, also after a restart.
+            sqlx::query(
+                "INSERT INTO revocation (kind, subject, valid_after, kept_until)
+                 SELECT 'session', nonce, $3, $3 FROM session WHERE person = $1 AND begun_at = $2
+                 ON CONFLICT (kind, subject) DO UPDATE SET kept_until = excluded.kept_until",
+            )
+            .bind(user.to_string())
+            .bind(revocation.at.0)
+            .bind(revocation.until.0)
+            .execute(&mut *connection)
+            .await?;
             sqlx::query("DELETE FROM session WHERE person = $1 AND begun_at <= $2")
                 .bind(user.to_string())
                 .bind(revocation.at.0)
