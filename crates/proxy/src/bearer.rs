@@ -79,6 +79,12 @@ impl Bearer {
         !refused
     }
 
+    /// The revocation generation in which the token was found in force last. A revocation that comes while a request is
+    /// decided is of a later one, so that nothing remembered under this number outlives it.
+    pub(crate) fn cleared_in(&self) -> Option<u64> {
+        self.cleared.get()
+    }
+
     /// The login session behind a person's token; `None` when this node does not know it.
     pub fn session(&self, live: &Live) -> Option<Arc<Session>> {
         let AppToken::Person(token) = &self.token else { return None };
@@ -156,4 +162,61 @@ impl Bearers {
 /// Whether a token was minted for `aud`.
 pub(crate) fn is_for(bearer: &Bearer, aud: &AudTag) -> bool {
     bearer.token.aud() == aud
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use narthex_model::{Account, AccountId, Configuration, Organization, Premises, Revision};
+    use narthex_snapshot::{Materials, Snapshot};
+    use narthex_token::SigningKey;
+
+    const NOW: UnixSeconds = UnixSeconds(1_800_000_000);
+
+    fn live() -> Live {
+        let premises = Premises {
+            account: Account { id: AccountId::random(), name: "acme".to_owned() },
+            zones: Vec::new(),
+            team: "access.example.com".parse().unwrap(),
+            admin: None,
+            ingress: Vec::new(),
+        };
+        let organization = Organization::new("acme", premises.team.clone(), NOW);
+        let key = Arc::new(SigningKey::generate(NOW, NOW));
+        let materials = Materials {
+            keys: Arc::new(KeyRing::of(vec![key], &premises.team, NOW).unwrap()),
+            premises: Arc::new(premises),
+            countries: None,
+            revocation_lists: Arc::default(),
+        };
+        let configuration =
+            Configuration { organization: Some(Arc::new(organization)), ..Default::default() };
+        Live::new(Snapshot::compile(&materials, &configuration, Revision(1)).unwrap())
+    }
+
+    /// A revocation that comes between looking a token up and remembering the decision must be asked about next time.
+    #[test]
+    fn a_token_is_remembered_under_the_generation_in_which_it_was_cleared() {
+        let live = live();
+        let token = PersonToken {
+            aud: AudTag::random(),
+            email: "ann@example.com".parse().unwrap(),
+            sub: narthex_model::UserId::random(),
+            identity_nonce: narthex_model::IdentityNonce::random(),
+            country: None,
+            custom: Map::new(),
+            iat: NOW,
+            exp: NOW.plus(3_600),
+            binding: None,
+        };
+        let jwt = live.snapshot.load().keys.mint(&token);
+        let aud = token.aud.clone();
+        let bearer = Bearer::new(AppToken::Person(token), jwt.into()).unwrap();
+        assert_eq!(bearer.cleared_in(), None, "nobody has asked yet");
+        assert!(bearer.is_in_force(&live, NOW));
+        live.revocations.revoke_app(&aud, NOW);
+        assert_eq!(bearer.cleared_in(), Some(live.revocations.generation() - 1));
+        assert!(!bearer.is_in_force(&live, NOW));
+        assert_eq!(bearer.cleared_in(), None);
+    }
 }

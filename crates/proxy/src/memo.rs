@@ -15,7 +15,7 @@ pub(crate) struct Memo {
     pub(crate) cookies: Vec<u8>,
     /// The number of the world that was asked.
     pub(crate) world: u64,
-    /// The generation of the revocations.
+    /// The generation of the revocations in which the token was found in force.
     pub(crate) generation: u64,
     /// The application.
     pub(crate) app: AppId,

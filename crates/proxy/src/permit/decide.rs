@@ -252,12 +252,14 @@ impl<'a> Asked<'a, '_> {
 
     fn remember(&self, permit: &Permit<'_>, bearer: &Rc<Bearer>, whole: bool) {
         let Some(counter) = permit.counter.as_ref().filter(|_| whole) else { return };
+        // Not today's generation: somebody may have revoked this very token since it was looked up.
+        let Some(generation) = bearer.cleared_in() else { return };
         let cookies = Memo::join(self.presented.cookies());
         if self.presented.are_cookies_only() && cookies.len() <= LONGEST_MEMO {
             *self.peer.memo.borrow_mut() = Some(Memo {
                 cookies,
                 world: self.world.number,
-                generation: self.lane.live.revocations.generation(),
+                generation,
                 app: self.app.id(),
                 source: self.source,
                 certificate: self.certificate.as_ref().map(|witness| Rc::clone(witness.judged())),
