@@ -81,6 +81,9 @@ impl Certificate {
         if !rest.is_empty() {
             return Err(Malformed("end"));
         }
+        if parsed.raw_serial().is_empty() {
+            return Err(Malformed("serial number")); // an INTEGER has an octet (X.690 §8.3.1): no list could name this one
+        }
         parsed.extensions_map().map_err(|_| Malformed("list of extensions"))?;
         let found = Extensions::read(parsed.extensions())?;
         let subject = Name::parse(parsed.subject().as_raw()).ok_or(Malformed("subject"))?;

@@ -5,8 +5,8 @@ use crate::support::{
     CLIENT_AUTH, Forged, SERVER_AUTH, ca, cn, extension, key, purpose, seq, tlv, usage,
 };
 use narthex_cert::{
-    Authority, AuthorityFault, Certificate, ChainFault, Facts, Member, PresentedChain, Reason,
-    RevokedCertificates, Trust, Verdict,
+    Authority, AuthorityFault, Certificate, CertificateFault, ChainFault, Facts, Member,
+    PresentedChain, Reason, RevokedCertificates, Trust, Verdict,
 };
 use narthex_model::{ClientAuthField as Field, UnixSeconds};
 use rcgen::KeyPair;
@@ -531,4 +531,18 @@ fn header_values_beyond_their_bounds_are_left_out() {
         (beyond.get(Field::CertChainRfc9440), beyond.get(Field::CertChainRfc9440TooLarge)),
         ("", "1")
     );
+}
+
+/// Found by mutation: no revocation list and no administrator could have named it.
+#[test]
+fn a_certificate_without_a_serial_number_is_not_read() {
+    let key = key();
+    let made = |serial: &[u8]| {
+        let (subject, issuer) = (cn("Robot"), cn("Some CA"));
+        Certificate::parse(
+            &Forged { serial, subject, issuer, extensions: client() }.sign(&key, &key),
+        )
+    };
+    assert_eq!(made(&[]), Err(CertificateFault::Malformed("serial number")));
+    assert_eq!(made(&[0]).unwrap().serial().hex(), "00");
 }
