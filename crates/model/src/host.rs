@@ -64,7 +64,8 @@ impl FromStr for Hostname {
     type Err = InvalidHost;
     fn from_str(raw: &str) -> Result<Self, InvalidHost> {
         let name = raw.strip_suffix('.').unwrap_or(raw);
-        if is_canonical(name) {
+        // A label that claims to be an A-label is looked at, in either case: browsers take no other.
+        if is_canonical(name) && !name.contains("xn--") {
             return Ok(Self(name.into()));
         }
         let ascii = idna::domain_to_ascii(name).map_err(|_| InvalidHost::new(raw))?;
@@ -251,6 +252,9 @@ mod tests {
             "-a.b",
             "a.b..",
             "0x7f.1",
+            "xn--a.example",
+            "XN--A.example",
+            "xn--a-ecp.example",
             &"a".repeat(64),
             &"a.".repeat(130),
         ] {
