@@ -71,6 +71,14 @@ pub(crate) enum Standing {
 }
 
 impl ClientCertificate {
+    /// Whether the client showed a certificate, whatever it is worth.
+    pub(crate) fn was_shown(&self) -> bool {
+        match *self.shown {
+            Shown::Nothing => false,
+            Shown::Unreadable | Shown::Chain(_) => true,
+        }
+    }
+
     /// What a handshake showed. `asked`: the authorities by one of which a certificate was asked for, if it was.
     pub(crate) fn of(asked: Option<TrustDigest>, chain: Option<&[CertificateDer<'_>]>) -> Rc<Self> {
         let shown = match chain.filter(|chain| asked.is_some() && !chain.is_empty()) {

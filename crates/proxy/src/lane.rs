@@ -9,10 +9,11 @@ use crate::first_uses::FirstUses;
 use crate::forms::Allowance;
 use crate::machines::Machines;
 use crate::meters::{LaneMeters, Meters};
+use crate::overload::Overload;
 use crate::ray::Rays;
 use crate::recorder::Recorder;
 use crate::road::Road;
-use crate::settings::{Limits, LogRequests};
+use crate::settings::{Lateness, Limits, LogRequests};
 use crate::slots::Slots;
 use crate::source::TrustedProxies;
 use crate::tls::Certificates;
@@ -34,6 +35,7 @@ pub(crate) struct Common {
     pub(crate) limits: Limits,
     pub(crate) trusted: TrustedProxies,
     pub(crate) log: LogRequests,
+    pub(crate) lateness: Lateness,
     pub(crate) control: Control,
     pub(crate) meters: Arc<Meters>,
     pub(crate) first_uses: FirstUses,
@@ -64,6 +66,7 @@ pub(crate) struct Lane {
     pub(crate) recorder: Recorder,
     pub(crate) rays: Rays,
     pub(crate) slots: Arc<Slots>,
+    pub(crate) overload: Rc<Overload>,
     /// Handshakes under way.
     pub(crate) handshakes: Cell<usize>,
     /// Signatures for strangers.
@@ -96,6 +99,12 @@ impl Lane {
             recorder,
             rays: Rays::new(),
             slots,
+            overload: Overload::start(
+                limits,
+                common.lateness.clone(),
+                Arc::clone(&common.meters),
+                index,
+            ),
             handshakes: Cell::new(0),
             signatures: Budget::per_second(limits.signatures_per_second),
             forms: Allowance::new(share(limits.forms_at_once), share(limits.forms_per_minute)),

@@ -71,7 +71,7 @@ pub(crate) async fn accept(lane: Rc<Lane>, listener: TcpListener, scheme: Scheme
     loop {
         let accepted = tokio::select! {
             biased;
-            accepted = listener.accept() => accepted,
+            accepted = next(&lane, &listener) => accepted,
             _ = leaving.wait_for(|leaving| *leaving) => {
                 // Whoever is in the queue already was told that somebody listens.
                 while let Some(Ok((tcp, from))) = listener.accept().now_or_never() {
@@ -94,6 +94,12 @@ pub(crate) async fn accept(lane: Rc<Lane>, listener: TcpListener, scheme: Scheme
             }
         }
     }
+}
+
+/// The next connection, when the core can do with one.
+async fn next(lane: &Lane, listener: &TcpListener) -> io::Result<(TcpStream, SocketAddr)> {
+    lane.overload.turn().await;
+    listener.accept().await
 }
 
 /// Errors that accept(2) hands on from a connection that is gone already.
@@ -127,6 +133,7 @@ fn welcome(lane: &Rc<Lane>, tcp: TcpStream, from: SocketAddr, scheme: Scheme) {
 
 /// Serves a connection on this lane, to its end.
 pub(crate) fn serve(lane: &Rc<Lane>, tcp: TcpStream, from: SocketAddr, scheme: Scheme, slot: Slot) {
+    lane.overload.arrived();
     let lane = Rc::clone(lane);
     match scheme {
         Scheme::Http => drop(tokio::task::spawn_local(plain::serve_plain(lane, tcp, from, slot))),

@@ -2,6 +2,7 @@
 //! reading sums them.
 
 use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::Duration;
 
 /// A number that one core writes and anybody reads.
 #[derive(Debug, Default)]
@@ -16,6 +17,11 @@ impl Meter {
     /// Takes one off, for numbers that say how many there are now.
     pub(crate) fn sub(&self) {
         self.0.store(self.0.load(Ordering::Relaxed).saturating_sub(1), Ordering::Relaxed);
+    }
+
+    /// Sets it, for numbers that say how things are now.
+    pub(crate) fn set(&self, value: u64) {
+        self.0.store(value, Ordering::Relaxed);
     }
 
     fn read(&self) -> u64 {
@@ -63,6 +69,14 @@ meters! {
     accept_failures,
     /// HTTP/2 streams and whole connections ended because the client did not take what was sent.
     write_stalls,
+    /// Cores that are overloaded now.
+    overloaded,
+    /// Requests of strangers that were turned away because of overload.
+    shed_strangers,
+    /// The same of those who sent a credential.
+    shed_known,
+    /// Times that accepting connections had to wait because of overload.
+    connections_delayed,
     /// TLS handshakes completed.
     handshakes,
     /// TLS handshakes that failed or took too long.
@@ -124,6 +138,8 @@ impl LaneMeters {
 pub struct Meters {
     lanes: Box<[LaneMeters]>,
     none: LaneMeters,
+    /// How long work waits on each core, in microseconds.
+    waits: Box<[AtomicU64]>,
 }
 
 impl Meters {
@@ -131,7 +147,20 @@ impl Meters {
     #[must_use]
     pub fn new(cores: usize) -> Self {
         let lanes = std::iter::repeat_with(LaneMeters::default).take(cores.max(1)).collect();
-        Self { lanes, none: LaneMeters::default() }
+        let waits = std::iter::repeat_with(AtomicU64::default).take(cores.max(1)).collect();
+        Self { lanes, none: LaneMeters::default(), waits }
+    }
+
+    /// How long work waited on each core when it looked last.
+    pub fn queue_delays(&self) -> impl Iterator<Item = Duration> + '_ {
+        self.waits.iter().map(|wait| Duration::from_micros(wait.load(Ordering::Relaxed)))
+    }
+
+    pub(crate) fn waits(&self, lane: usize, delay: Duration) {
+        let microseconds = u64::try_from(delay.as_micros()).unwrap_or(u64::MAX);
+        if let Some(wait) = self.waits.get(lane) {
+            wait.store(microseconds, Ordering::Relaxed);
+        }
     }
 
     /// How many cores there are meters for.

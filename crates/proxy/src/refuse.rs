@@ -72,6 +72,8 @@ pub(crate) enum Refusal {
     },
     /// More work for strangers than we do in a second.
     Busy,
+    /// More is asked of this core than it can do.
+    Overloaded,
     /// The control side gave no answer.
     NotRun(NotRun),
     /// The origin gave no answer.
@@ -129,7 +131,7 @@ impl Refusal {
                     StatusCode::FORBIDDEN
                 }
             }
-            Self::Busy => StatusCode::SERVICE_UNAVAILABLE,
+            Self::Busy | Self::Overloaded => StatusCode::SERVICE_UNAVAILABLE,
             Self::NotRun(not_run) => match not_run {
                 NotRun::TooLarge(_) => StatusCode::PAYLOAD_TOO_LARGE,
                 NotRun::Body => StatusCode::BAD_REQUEST,
@@ -163,14 +165,17 @@ impl Refusal {
         headers.insert(CACHE_CONTROL, NEVER_KEEP);
         headers.insert(EXPIRES, LONG_EXPIRED);
         if notice.status == StatusCode::SERVICE_UNAVAILABLE {
-            headers.insert(RETRY_AFTER, self.retry_after().into());
+            headers.insert(RETRY_AFTER, self.retry_after(told.ray).into());
         }
         self.name_application(headers, notice.status, told);
         response
     }
 
-    /// Seconds after which it is worth asking again.
-    fn retry_after(&self) -> u64 {
+    /// Seconds after which it is worth asking again. Those who are turned away together do not come back together.
+    fn retry_after(&self, ray: &RayId) -> u64 {
+        if let Self::Overloaded = self {
+            return 1 + ray.as_str().bytes().last().map_or(0, |digit| u64::from(digit % 4));
+        }
         let Self::Upstream(UpstreamError::Down { retry_after, .. }) = self else { return 1 };
         (retry_after.as_secs() + u64::from(retry_after.subsec_nanos() > 0)).max(1)
     }
@@ -232,6 +237,7 @@ impl Refusal {
             | Self::Forbidden(_)
             | Self::Login { .. }
             | Self::Busy
+            | Self::Overloaded
             | Self::NotRun(NotRun::TooLarge(_) | NotRun::Body) => false,
         }
     }

@@ -76,6 +76,9 @@ impl<'a> Report<'a> {
 
     /// There was a refusal.
     pub(crate) fn refused(&self, refusal: &Refusal, told: &Told<'_>, status: StatusCode) {
+        if matches!(refusal, Refusal::Overloaded) {
+            return; // counted where it was decided, and a line for each would make it worse
+        }
         count(refusal, told);
         match told.lane.common.log {
             LogRequests::Off => {}
@@ -145,6 +148,7 @@ fn count(refusal: &Refusal, told: &Told<'_>) {
         Refusal::Unauthenticated { .. } => &meters.unauthenticated,
         Refusal::Login { .. } => &meters.sent_to_login,
         Refusal::Busy
+        | Refusal::Overloaded
         | Refusal::NotRun(NotRun::TooLarge(_) | NotRun::Body | NotRun::Busy | NotRun::Silent(_)) => {
             &meters.control_busy
         }

@@ -25,6 +25,8 @@ impl Road {
         limits: &Limits,
     ) -> Self {
         let patience = Patience {
+            connect: limits.origin_connect,
+            recheck: limits.recheck,
             first_byte: limits.origin_first_byte,
             idle: limits.origin_idle,
             stream: limits.stream_idle,

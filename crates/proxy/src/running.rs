@@ -78,6 +78,7 @@ pub fn start(
         limits: settings.limits,
         trusted: TrustedProxies::new(&settings.trusted_proxies),
         log: settings.log_requests,
+        lateness: settings.lateness,
         control,
         meters,
         first_uses: FirstUses::default(),

@@ -143,6 +143,9 @@ impl<'a> Scene<'a> {
         known: &'s Known,
         report: &'s Report<'a>,
     ) -> Course<'s> {
+        if self.lane.overload.turns_away(self.world, self.peer, &head.headers) {
+            return self.refused(&Refusal::Overloaded, Seen::default(), report);
+        }
         let target = match self.target(&head) {
             Ok(Some(target)) => known.target.get_or_init(|| target),
             Ok(None) => return Course::Answered(no_content()), // OPTIONS *
@@ -328,6 +331,7 @@ impl<'a> Scene<'a> {
             return Ok(None);
         }
         decide(&asked).map(Some).map_err(|denial| match denial {
+            Denial::Overloaded => Refusal::Overloaded,
             Denial::Login { .. } if preflight => Refusal::Preflight,
             Denial::Login { token, invalid_token } => {
                 Refusal::Login { token, invalid_token, app_session: app_session(&head.headers) }

@@ -5,6 +5,8 @@ use ipnet::IpNet;
 use narthex_token::cookie;
 use narthex_upstream::MinimumRate;
 use std::net::SocketAddr;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
 /// Which requests are written to the log, one line each.
@@ -19,6 +21,31 @@ pub enum LogRequests {
     All,
 }
 
+/// Where a core learns how long work waits for its turn.
+#[derive(Clone, Debug, Default)]
+pub enum Lateness {
+    /// It looks.
+    #[default]
+    Measured,
+    /// It is told, in tests of what it does then.
+    Told(ToldLateness),
+}
+
+/// A wait that cores are told of. Clones are the same.
+#[derive(Clone, Debug, Default)]
+pub struct ToldLateness(Arc<AtomicU64>);
+
+impl ToldLateness {
+    /// From now on work waits so long.
+    pub fn set(&self, wait: Duration) {
+        self.0.store(u64::try_from(wait.as_micros()).unwrap_or(u64::MAX), Ordering::Relaxed);
+    }
+
+    pub(crate) fn get(&self) -> Duration {
+        Duration::from_micros(self.0.load(Ordering::Relaxed))
+    }
+}
+
 /// What nobody may exceed (security §3). Places, such as connections and tokens, are for the whole process and shared out
 /// among the cores.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -29,6 +56,10 @@ pub struct Limits {
     pub connections_per_address: usize,
     /// TLS handshakes under way at once.
     pub handshakes: usize,
+    /// How long work may wait for its turn on a core before requests are turned away.
+    pub queue_delay: Duration,
+    /// Connections that a core takes each second while it is overloaded.
+    pub overload_connections: u32,
     /// Bytes of a ClientHello, and of what comes with it.
     pub client_hello: usize,
     /// Time for a TLS handshake, from the first byte.
@@ -55,12 +86,16 @@ pub struct Limits {
     pub keep_alive: Duration,
     /// How long a client may refuse to take what is sent to it.
     pub write_stall: Duration,
+    /// How long connecting to an origin may take, TLS included, where its ingress rule does not say.
+    pub origin_connect: Duration,
     /// How long an origin may take to begin its answer, where its ingress rule does not say.
     pub origin_first_byte: Duration,
     /// How long an origin may stand still within an answer.
     pub origin_idle: Duration,
     /// The same for streams that may be silent for long: WebSockets, server-sent events, gRPC.
     pub stream_idle: Duration,
+    /// After what time callers with a request under way are asked about again, for sessions that end by the clock.
+    pub recheck: Duration,
     /// HTTP/2 streams open at once on one connection.
     pub streams: u32,
     /// HTTP/2 streams that a client may make the gateway reset before its connection is closed.
@@ -96,6 +131,8 @@ impl Default for Limits {
             connections: 100_000,
             connections_per_address: 10_000,
             handshakes: 4_096,
+            queue_delay: Duration::from_millis(50),
+            overload_connections: 200,
             client_hello: 32 * 1024,
             handshake_time: Duration::from_secs(10),
             head: 64 * 1024,
@@ -109,9 +146,11 @@ impl Default for Limits {
             body_grace: Duration::from_secs(10),
             keep_alive: Duration::from_secs(75),
             write_stall: Duration::from_secs(30),
+            origin_connect: Duration::from_secs(5),
             origin_first_byte: Duration::from_secs(60),
             origin_idle: Duration::from_secs(60),
             stream_idle: Duration::from_secs(3600),
+            recheck: Duration::from_secs(30),
             streams: 128,
             resets: 200,
             idle_bytes: 16 * 1024,
@@ -154,6 +193,8 @@ pub struct Settings {
     pub trusted_proxies: Vec<IpNet>,
     /// Which requests are logged.
     pub log_requests: LogRequests,
+    /// How overload is noticed.
+    pub lateness: Lateness,
 }
 
 impl Default for Settings {
@@ -167,6 +208,7 @@ impl Default for Settings {
             limits: Limits::default(),
             trusted_proxies: Vec::new(),
             log_requests: LogRequests::default(),
+            lateness: Lateness::default(),
         }
     }
 }

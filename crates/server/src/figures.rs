@@ -39,6 +39,20 @@ fn whole(number: u64) -> i64 {
     i64::try_from(number).unwrap_or(i64::MAX)
 }
 
+impl GatewayFigures {
+    fn write_queue_delays(&self, page: &mut Page<'_>) -> fmt::Result {
+        let delays = self.meters.queue_delays().enumerate();
+        let delays: Vec<_> = delays.map(|(core, delay)| (core.to_string(), delay)).collect();
+        let labels: Vec<_> = delays.iter().map(|(core, _)| [("core", core.as_str())]).collect();
+        let samples: Vec<_> = (labels.iter().zip(&delays))
+            .map(|(labels, (_, delay))| {
+                (&labels[..], i64::try_from(delay.as_micros()).unwrap_or(i64::MAX))
+            })
+            .collect();
+        page.gauge("queue_delay_microseconds", "How long work waits for its turn", &samples)
+    }
+}
+
 #[async_trait]
 impl Figures for GatewayFigures {
     fn write(&self, page: &mut Page<'_>) -> fmt::Result {
@@ -73,6 +87,25 @@ impl Figures for GatewayFigures {
             "Connections and HTTP/2 streams ended because the client took nothing",
             &[(&[], read.write_stalls)],
         )?;
+        page.counter(
+            "shed_requests",
+            "Requests turned away because of overload",
+            &[
+                (&[("asker", "stranger")], read.shed_strangers),
+                (&[("asker", "known")], read.shed_known),
+            ],
+        )?;
+        page.counter(
+            "connections_delayed",
+            "Times that accepting connections waited because of overload",
+            &[(&[], read.connections_delayed)],
+        )?;
+        page.gauge(
+            "overloaded_cores",
+            "Cores that are overloaded now",
+            &[(&[], whole(read.overloaded))],
+        )?;
+        self.write_queue_delays(page)?;
         page.gauge(
             "connections_open",
             "Connections open now",

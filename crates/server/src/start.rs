@@ -18,7 +18,7 @@ use narthex_model::{
     AccountId, Clock, Configuration, IdpConfig, MasterKey, Premises, Revision, Timestamp,
 };
 use narthex_portal::{Parts, Portal};
-use narthex_proxy::{CertificateSource, Control, LocalCa, Meters, ServerCertificate};
+use narthex_proxy::{CertificateSource, Control, Lateness, LocalCa, Meters, ServerCertificate};
 use narthex_snapshot::{Live, Materials, RevocationLists, Snapshot};
 use narthex_store::{AdminRecord, Change, OwedRevocations, Revoked, SqliteStore, Store};
 use narthex_token::KeyRing;
@@ -226,6 +226,7 @@ pub async fn start(
         public_https_port: None,
         trusted_proxies: settings.trusted_proxies.clone(),
         log_requests: settings.log_requests,
+        lateness: Lateness::Measured,
         limits: settings.limits.road.clone(),
     };
     let proxy = narthex_proxy::start(

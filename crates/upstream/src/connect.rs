@@ -19,9 +19,6 @@ use tokio::time::{Instant, timeout_at};
 use tokio_rustls::TlsConnector;
 use tokio_rustls::client::TlsStream;
 
-/// Default time to connect, TLS handshake included.
-const CONNECT_TIMEOUT: Duration = Duration::from_secs(5);
-
 /// How long one of several addresses is waited for before the next is tried.
 const MOVE_ON: Duration = Duration::from_millis(500);
 
@@ -57,8 +54,12 @@ pub(crate) enum Wire {
 }
 
 impl Dialer {
-    /// The way to a service; none for `http_status:`.
-    pub(super) fn of(service: &OriginService, request: &OriginRequest) -> Option<Self> {
+    /// The way to a service; none for `http_status:`. Connecting may take `timeout` where the rule does not say.
+    pub(super) fn of(
+        service: &OriginService,
+        request: &OriginRequest,
+        timeout: Duration,
+    ) -> Option<Self> {
         let way = match service {
             OriginService::Http { host, port } => Way::Tcp(Addresses::of(host, *port)),
             OriginService::Https { host, port } => Way::Tls {
@@ -70,7 +71,7 @@ impl Dialer {
             OriginService::Status(_) => return None,
         };
         let limit = |d: &narthex_model::GoDuration| (!d.is_zero()).then(|| d.std());
-        let timeout = request.connect_timeout.as_ref().and_then(limit).unwrap_or(CONNECT_TIMEOUT);
+        let timeout = request.connect_timeout.as_ref().and_then(limit).unwrap_or(timeout);
         Some(Self { shown: service.to_string(), way, request: request.clone(), timeout })
     }
 

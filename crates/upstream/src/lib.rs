@@ -66,9 +66,13 @@ pub struct Upstreams {
     patience: Patience,
 }
 
-/// How long origins are waited for; connecting has a limit of its own.
+/// How long origins are waited for.
 #[derive(Clone, Copy)]
 pub struct Patience {
+    /// For a connection, TLS included, where the ingress rule does not say.
+    pub connect: Duration,
+    /// After this time callers are asked about again even when nothing was revoked, for sessions that end by the clock.
+    pub recheck: Duration,
     /// From the last byte of the request to the first of the answer.
     pub first_byte: Duration,
     /// Within an answer.
@@ -121,7 +125,8 @@ impl Upstreams {
         patience: Patience,
         tick: Duration,
     ) -> Self {
-        let (roads, vigil) = (Rc::new(Roads::default()), Vigil::new(tick));
+        let (roads, vigil) =
+            (Rc::new(Roads::new(patience.connect)), Vigil::new(tick, patience.recheck));
         let (theirs, watched) = (Rc::downgrade(&roads), Rc::downgrade(&vigil));
         let ticks = move |time| watched.upgrade().map_or(u32::MAX, |vigil| vigil.ticks(time));
         let sweep = move |now| {

@@ -33,8 +33,9 @@ struct Key {
 }
 
 /// All roads of one core.
-#[derive(Default)]
 pub(super) struct Roads {
+    /// How long connecting may take where a rule does not say.
+    connect: Duration,
     all: RefCell<Vec<Rc<Road>>>,
     /// Which road an ingress rule of a snapshot takes, by where the rule lies in memory.
     known: RefCell<HashMap<usize, Known>>,
@@ -78,6 +79,10 @@ struct Resting {
 }
 
 impl Roads {
+    pub(super) fn new(connect: Duration) -> Self {
+        Self { connect, all: RefCell::default(), known: RefCell::default() }
+    }
+
     /// The road that `rule` names, taken in tick `now`.
     ///
     /// # Errors
@@ -106,7 +111,7 @@ impl Roads {
         if let Some(road) = all.iter().find(fits) {
             return Ok(Rc::clone(road));
         }
-        let road = Rc::new(Road::of(rule, now)?);
+        let road = Rc::new(Road::of(rule, self.connect, now)?);
         all.push(Rc::clone(&road));
         Ok(road)
     }
@@ -125,7 +130,7 @@ impl Roads {
 }
 
 impl Road {
-    fn of(rule: &IngressRule, now: u32) -> Result<Self, UpstreamError> {
+    fn of(rule: &IngressRule, connect: Duration, now: u32) -> Result<Self, UpstreamError> {
         let request = &rule.origin_request;
         let host_header = request.http_host_header.as_deref().map(HeaderValue::from_str);
         let host_header = host_header.transpose().map_err(|_| UpstreamError::Misconfigured {
@@ -133,7 +138,7 @@ impl Road {
             reason: "http_host_header is not a host".to_owned(),
         })?;
         let limit = request.response_timeout.as_ref().filter(|limit| !limit.is_zero());
-        let goal = match Dialer::of(&rule.service, request) {
+        let goal = match Dialer::of(&rule.service, request, connect) {
             Some(dialer) => Goal::Origin(Box::new(dialer)),
             None => Goal::Status(match rule.service {
                 OriginService::Status(status) => {

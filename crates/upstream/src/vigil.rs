@@ -25,12 +25,10 @@ pub enum Cut {
     Gone,
 }
 
-/// Callers are asked about again after this time even when nothing was revoked, for sessions that end by the clock.
-const RECHECK: Duration = Duration::from_secs(30);
-
 /// The watch over one core's exchanges. Time is counted in ticks, so a limit is kept to a tick's exactness.
 pub(crate) struct Vigil {
     tick: Duration,
+    recheck: Duration,
     now: Cell<u32>,
     watched: RefCell<Vec<Rc<Exchange>>>,
 }
@@ -53,8 +51,9 @@ pub(crate) struct Watch(Rc<Exchange>);
 
 impl Vigil {
     /// A vigil that looks around every `tick`; [`Vigil::keep`] is its heart.
-    pub(crate) fn new(tick: Duration) -> Rc<Self> {
-        Rc::new(Self { tick, now: Cell::new(0), watched: RefCell::default() })
+    /// Callers are asked about again after `recheck` even when nothing was revoked.
+    pub(crate) fn new(tick: Duration, recheck: Duration) -> Rc<Self> {
+        Rc::new(Self { tick, recheck, now: Cell::new(0), watched: RefCell::default() })
     }
 
     /// Looks around at every tick and whenever `revocations` moves, until the vigil is dropped. `each_tick` runs at
@@ -64,8 +63,10 @@ impl Vigil {
         mut revocations: watch::Receiver<u64>,
         each_tick: impl Fn(u32),
     ) {
-        let Some(tick) = vigil.upgrade().map(|vigil| vigil.tick) else { return };
-        let recheck = ticks(RECHECK, tick);
+        let Some((tick, recheck)) = vigil.upgrade().map(|vigil| (vigil.tick, vigil.recheck)) else {
+            return;
+        };
+        let recheck = ticks(recheck, tick);
         let mut clock = tokio::time::interval(tick);
         clock.set_missed_tick_behavior(MissedTickBehavior::Skip);
         let mut revocable = true;
@@ -265,6 +266,7 @@ mod tests {
     use tokio::task::{LocalSet, yield_now};
 
     const TICK: Duration = Duration::from_secs(1);
+    const RECHECK: Duration = Duration::from_secs(30);
 
     async fn ended(watch: &Watch) -> Cut {
         poll_fn(|cx| watch.wait(cx).map_or_else(Poll::Ready, |()| Poll::Pending)).await
@@ -278,7 +280,7 @@ mod tests {
             .build()
             .unwrap();
         LocalSet::new().block_on(&runtime, async {
-            let vigil = Vigil::new(TICK);
+            let vigil = Vigil::new(TICK, RECHECK);
             let (sender, revocations) = watch::channel(0);
             tokio::task::spawn_local(Vigil::keep(Rc::downgrade(&vigil), revocations, |_| {}));
             story(vigil, sender).await;

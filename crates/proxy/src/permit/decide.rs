@@ -7,6 +7,7 @@ use crate::credentials::{Presented, Service};
 use crate::lane::Lane;
 use crate::machines::Machine;
 use crate::memo::Memo;
+use crate::overload::Asker;
 use crate::peer::Peer;
 use crate::source::Source;
 use crate::target::Target;
@@ -170,7 +171,7 @@ impl<'a> Asked<'a, '_> {
     fn admit_token(&self) -> Result<Option<Permit<'a>>, Denial> {
         let mut denial = None;
         for jwt in self.presented.tokens() {
-            let Some(bearer) = self.open(jwt) else { continue };
+            let Some(bearer) = self.open(jwt)? else { continue };
             match bearer.token() {
                 // One that was issued for a client certificate is no service token, whatever name it carries; the
                 // certificate itself is judged on every request.
@@ -190,12 +191,20 @@ impl<'a> Asked<'a, '_> {
         denial.map_or(Ok(None), Err)
     }
 
-    /// A token that is for this application and counts, with the binding cookie that it needs.
-    fn open(&self, jwt: &str) -> Option<Rc<Bearer>> {
+    /// A token that is for this application and counts, with the binding cookie that it needs. Under overload a token
+    /// that was not verified before is not always verified now.
+    fn open(&self, jwt: &str) -> Result<Option<Rc<Bearer>>, Denial> {
         let bearers = &self.lane.bearers;
         let known = bearers.get(jwt);
         self.lane.meters().bearer(known.is_some());
-        let bearer = known.or_else(|| bearers.open(jwt, &self.world.snapshot.keys, self.now))?;
+        if known.is_none() && self.lane.overload.sheds(Asker::Stranger) {
+            return Err(Denial::Overloaded);
+        }
+        let opened = known.or_else(|| bearers.open(jwt, &self.world.snapshot.keys, self.now));
+        Ok(opened.filter(|bearer| self.counts(bearer)))
+    }
+
+    fn counts(&self, bearer: &Bearer) -> bool {
         let bound = match bearer.token() {
             AppToken::Person(token) if self.app.spec.cookie.enable_binding_cookie => {
                 token.binding.is_some()
@@ -203,8 +212,7 @@ impl<'a> Asked<'a, '_> {
             }
             AppToken::Person(_) | AppToken::Machine(_) => true,
         };
-        let counts = is_for(&bearer, self.app.aud()) && bound;
-        (counts && bearer.is_in_force(&self.lane.live, self.now)).then_some(bearer)
+        is_for(bearer, self.app.aud()) && bound && bearer.is_in_force(&self.lane.live, self.now)
     }
 
     /// A machine that goes on with the token it was given. Such a token counts only where people are let in as well

@@ -7,6 +7,8 @@ use std::sync::Arc;
 /// Why a request to an application was not let in.
 #[derive(Debug)]
 pub(crate) enum Denial {
+    /// To find out would cost too much right now.
+    Overloaded,
     /// A service token was sent that proves nothing, and the organization is strict about that: 401.
     Unauthenticated {
         /// For the operator.

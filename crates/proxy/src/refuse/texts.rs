@@ -80,7 +80,7 @@ impl Refusal {
                 "You are not logged in, or your session has ended.",
                 "Reload the page to log in.",
             ),
-            Self::Busy | Self::NotRun(NotRun::Busy) => notice(
+            Self::Busy | Self::Overloaded | Self::NotRun(NotRun::Busy) => notice(
                 "Too busy",
                 "The gateway has more to do than it can right now.",
                 "Try again in a moment.",
@@ -142,6 +142,7 @@ impl Refusal {
             },
             Self::Login { .. } => "not logged in".to_owned(),
             Self::Busy => "more unauthenticated requests for signatures than allowed".to_owned(),
+            Self::Overloaded => "more is asked of this core than it can do".to_owned(),
             Self::NotRun(not_run) => not_run.to_string(),
             Self::Upstream(error) => chain(error),
             Self::Panic => "the gateway failed; this is a bug".to_owned(),

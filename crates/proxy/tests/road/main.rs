@@ -22,6 +22,7 @@ mod ocsp;
 mod ocsp_answers;
 mod origin;
 mod origins;
+mod overload;
 mod panics;
 mod paths;
 mod resumption;

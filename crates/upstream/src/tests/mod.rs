@@ -89,8 +89,14 @@ impl Gateway {
         let tally = Rc::<Counted>::default();
         let (revocations, watched) = watch::channel(0);
         let tick = Duration::from_millis(10);
-        let patience =
-            Patience { first_byte: TOO_LONG, idle: 5 * tick, stream: TOO_LONG, untaken: 5 * tick };
+        let patience = Patience {
+            connect: Duration::from_secs(5),
+            recheck: TOO_LONG,
+            first_byte: TOO_LONG,
+            idle: 5 * tick,
+            stream: TOO_LONG,
+            untaken: 5 * tick,
+        };
         let upstreams =
             Rc::new(Upstreams::with_tick(watched, Box::new(Rc::clone(&tally)), patience, tick));
         let admitted = Rc::new(Cell::new(true));
