@@ -103,7 +103,7 @@ Ciphersuites = {CIPHER}
         while time.monotonic() < deadline and process.poll() is None:
             with contextlib.suppress(OSError), socket.create_connection(("127.0.0.1", port), 1):
                 return process
-            time.sleep(0.02)
+            time.sleep(0.002)
         with open(log) as f:
             why = "".join(f.readlines()[-12:])
         raise SystemExit(f"{name} did not come up on port {port}. The end of its log:\n{why}")
