@@ -8,9 +8,10 @@ import resource
 import sqlite3
 import tempfile
 import time
+import urllib.request
 
 import pytest
-from gateway import ApiError, Gateway, can_mount, policy
+from gateway import ApiError, Gateway, can_mount, free_port, policy
 from load import Caller, Crowd, Mirror
 
 # What may be said of a write that could not be kept: 507 where the system says that the disk is full, else 503.
@@ -20,9 +21,11 @@ REFUSED = (503, 507)
 class Place:
     """A gateway with an application for machines and one for everybody, and who uses them."""
 
-    def __init__(self, disk=None):
+    def __init__(self, disk=None, metrics=False):
         self.mirror = Mirror()
-        self.gateway = Gateway([("*.localhost", self.mirror.service, "")], 25, disk=disk)
+        self.metrics = free_port() if metrics else None
+        listen = f'metrics = "127.0.0.1:{self.metrics}"' if metrics else ""
+        self.gateway = Gateway([("*.localhost", self.mirror.service, "")], 25, disk=disk, listen=listen)
         self.machine = self.gateway.service_token("steady")
         self.pair = {"cf-access-client-id": self.machine["client_id"], "cf-access-client-secret": self.machine["client_secret"]}
         self.app = self.gateway.protect(policy("non_identity", [{"service_token": {"token_id": self.machine["id"]}}]))
@@ -31,7 +34,7 @@ class Place:
             policy("non_identity", [{"service_token": {"token_id": self.machine["id"]}}]), policy("allow", [{"everyone": {}}]))
         self.token = self.doomed.request("GET", "/", self.pair).cookies["CF_Authorization"].value
         assert self.opens()
-        self.kept = set()
+        self.kept, self.rays = set(), []
         self.crowd = Crowd([Caller(self.app, self.pair, self.machine["client_id"], alpn) for alpn in ("http/1.1", "h2")])
 
     def end(self):
@@ -39,6 +42,11 @@ class Place:
         alive, logged = self.gateway.process.poll() is None, self.gateway.logged()
         assert self.gateway.stop() == 0
         assert alive and "panicked" not in logged, logged
+
+    def figure(self, name):
+        with urllib.request.urlopen(f"http://127.0.0.1:{self.metrics}/metrics") as page:
+            lines = page.read().decode().splitlines()
+        return next(int(line.split()[1]) for line in lines if line.startswith(f"narthex_{name} "))
 
     def write(self, name):
         """Makes a policy that fills a few pages."""
@@ -88,6 +96,20 @@ class Place:
         """Whether the token that will be revoked is good."""
         return self.doomed.request("GET", "/", {"Cookie": f"CF_Authorization={self.token}"}).status == 200
 
+    def refused(self):
+        """Asks as a stranger, and remembers by which Ray ID that is recorded."""
+        answer = self.app.request("GET", "/", {**self.pair, "cf-access-client-secret": "0" * 64})
+        assert answer.status == 403, "nobody gets in who did not before"
+        self.rays.append(answer["cf-ray"].split("-")[0])
+
+    def recorded(self):
+        """Which of those requests the records name; each once."""
+        found, page = [], 1
+        while part := self.gateway.access("GET", f"/logs/access_requests?limit=1000&page={page}"):
+            found += [one["ray_id"] for one in part if one["ray_id"] in self.rays]
+            page += 1
+        return found
+
     def revokes(self):
         """Nobody waits for room on the disk to lock somebody out."""
         assert self.opens()
@@ -97,10 +119,6 @@ class Place:
             [error] = refused.errors
             assert refused.status == 507 and "refused by this gateway from now on" in error["message"], refused
         assert not self.opens()
-
-    def stranger(self):
-        wrong = {**self.pair, "cf-access-client-secret": "0" * 64}
-        return self.app.request("GET", "/", wrong).status
 
     def accepts_writes(self):
         """At the first try, with all that depends on it."""
@@ -140,11 +158,14 @@ def story(place, fill, free, kinds=5, again=None):
             undo = fill(place.gateway)
             place.refuses_writes(kinds)
             place.revokes()
-            assert place.stranger() == 403, "nobody gets in who did not before"
+            for _ in range(100):
+                place.refused()
         with place.crowd.unharmed():
             free(undo)
             place.accepts_writes()
             assert not place.opens(), "what was revoked stays revoked"
+            until("every refusal is recorded", lambda: len(place.recorded()) >= len(place.rays))
+            assert sorted(place.recorded()) == sorted(place.rays), "and each once"
         if again:
             again(place)
     finally:
@@ -196,3 +217,28 @@ def test_a10_somebody_else_holds_the_database():
         other.close()
 
     story(Place(), fill, free, kinds=1)  # each is refused after five seconds of patience
+
+
+def test_records_that_the_store_does_not_take_survive_a_crash():
+    """Somebody holds `records.db`; the records are spilled beside it, the process is killed in the middle of a line, and the
+    next one reads them into their chain."""
+    place = Place(metrics=True)
+    try:
+        other = sqlite3.connect(os.path.join(place.gateway.data, "records.db"), isolation_level=None)
+        other.execute("BEGIN IMMEDIATE")
+        for _ in range(50):
+            place.refused()
+        until("they are spilled", lambda: place.figure("records_waiting") >= 50)
+        place.gateway.process.kill()
+        other.rollback()
+        other.close()
+        spilled = os.path.join(place.gateway.data, "records.spill")
+        with open(spilled, "ab") as file:
+            file.write(b"dG9ybg")  # a line without its end
+        place.gateway.crash()
+        until("they are in the store", lambda: len(place.recorded()) >= 50)
+        assert sorted(place.recorded()) == sorted(place.rays)
+        assert place.figure("records_waiting") == 0 and not os.path.exists(spilled)
+        assert "was torn by a crash or a full disk" in place.gateway.logged()
+    finally:
+        place.end()

@@ -165,6 +165,26 @@ impl Figures for GatewayFigures {
             &[(&[], self.counts.retries())],
         )?;
         page.counter(
+            "records_spilled",
+            "Access records that were spilled to a file because the store refused them",
+            &[(&[], self.counts.spilled())],
+        )?;
+        page.gauge(
+            "records_waiting",
+            "Access records in that file now",
+            &[(&[], whole(self.counts.waiting()))],
+        )?;
+        page.counter(
+            "records_unreadable",
+            "Lines of that file that could not be read again",
+            &[(&[], self.counts.unreadable())],
+        )?;
+        page.counter(
+            "records_lost",
+            "Access records that neither the store nor the file took",
+            &[(&[], self.counts.lost())],
+        )?;
+        page.counter(
             "log_lines_dropped",
             "Log lines that a slow reader lost",
             &[(&[], self.dropped_lines.count())],

@@ -6,6 +6,7 @@ use crate::figures::GatewayFigures;
 use crate::health::Health;
 use crate::housekeeping::Household;
 use crate::logging::DroppedLines;
+use crate::records::Keeper;
 use crate::responders::Responders;
 use crate::restarts::{Panicked, Restarts, Work};
 use crate::revocation_lists::Fetcher;
@@ -20,7 +21,7 @@ use narthex_model::{
 use narthex_portal::{Parts, Portal};
 use narthex_proxy::{CertificateSource, Control, Lateness, LocalCa, Meters, ServerCertificate};
 use narthex_snapshot::{Live, Materials, RevocationLists, Snapshot};
-use narthex_store::{AdminRecord, Change, OwedRevocations, Revoked, SqliteStore, Store};
+use narthex_store::{AdminRecord, Change, OwedRevocations, Revoked, Spill, SqliteStore, Store};
 use narthex_token::KeyRing;
 use serde_json::json;
 use std::io;
@@ -42,6 +43,9 @@ pub enum StartError {
     /// The store does not answer.
     #[error(transparent)]
     Store(#[from] narthex_store::StoreError),
+    /// What an earlier process left of access records cannot be read.
+    #[error("records.spill: {0}; the gateway's user must be able to read and write it")]
+    Spill(io::Error),
     /// The signing keys are damaged.
     #[error(transparent)]
     Keys(#[from] keys::KeysError),
@@ -122,7 +126,8 @@ pub async fn start(
 ) -> Result<Running, StartError> {
     let now = clock.now();
     let master = data_dir::prepare(&settings)?;
-    let store = open_store(&settings, master).await?;
+    let store = open_store(&settings, master.clone()).await?;
+    let spill = open_spill(&settings, master)?;
     let local_ca = Arc::new(LocalCa::open_or_create(&settings.data_dir, now)?);
     let account = match &settings.account_id {
         Some(given) => given.clone(),
@@ -243,8 +248,8 @@ pub async fn start(
     tokio::spawn(errands::run(visits, limits.pages_at_once, desks));
     let restarts = Arc::new(Restarts::default());
     let counts = Arc::new(records::RecordCounts::default());
-    let record_keeper =
-        tokio::spawn(records::keep(record_queue, store.clone(), counts.clone(), restarts.clone()));
+    let keeper = Keeper::new(record_queue, store.clone(), spill, counts.clone());
+    let record_keeper = tokio::spawn(keeper.keep(restarts.clone()));
     let household = Household {
         live: live.clone(),
         store: store.clone(),
@@ -316,6 +321,12 @@ async fn open_store(
 ) -> Result<Arc<dyn Store>, StartError> {
     let StoreRoute::Sqlite(path) = &settings.store;
     Ok(Arc::new(SqliteStore::open(path, master).await?))
+}
+
+/// What records wait in while the store does not take them.
+fn open_spill(settings: &Settings, master: Arc<MasterKey>) -> Result<Spill, StartError> {
+    let StoreRoute::Sqlite(path) = &settings.store;
+    Spill::beside(path, master).map_err(StartError::Spill)
 }
 
 /// Offers the store what it did not take, for ever.

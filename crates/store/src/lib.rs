@@ -13,6 +13,7 @@ mod key;
 mod owed;
 mod pending;
 mod revocation;
+mod spill;
 mod sqlite;
 mod store;
 
@@ -24,5 +25,6 @@ pub use key::{SamlKey, StoredKey};
 pub use owed::OwedRevocations;
 pub use pending::{PendingKind, TryOutcome};
 pub use revocation::{Revocation, Revoked};
+pub use spill::{Spill, SpillMark, SpilledPage};
 pub use sqlite::SqliteStore;
 pub use store::{Intact, Store};

@@ -2,7 +2,7 @@
 
 use crate::{
     AdminRecord, ApiToken, Change, Listing, PendingKind, RecordFilter, RecordedChange, Revocation,
-    SamlKey, StoreError, StoredKey, TrafficFilter, TryOutcome, UserFilter,
+    SamlKey, SpillMark, StoreError, StoredKey, TrafficFilter, TryOutcome, UserFilter,
 };
 use async_trait::async_trait;
 use narthex_model::{
@@ -216,6 +216,16 @@ pub trait Store: Send + Sync {
 
     /// Appends records, all or none, each chained to the one before by its hash (security L5).
     async fn append_records(&self, records: &[AccessRecord]) -> Result<(), StoreError>;
+
+    /// Appends records that were spilled, and keeps how far that file has been read; both or neither.
+    async fn append_spilled(
+        &self,
+        records: &[AccessRecord],
+        mark: &SpillMark,
+    ) -> Result<(), StoreError>;
+
+    /// How far a file of spilled records has been read; `None` when there never was one.
+    async fn spill_mark(&self) -> Result<Option<SpillMark>, StoreError>;
 
     /// Records that match.
     async fn records(&self, filter: &RecordFilter) -> Result<Vec<AccessRecord>, StoreError>;

@@ -47,6 +47,7 @@ pub async fn check(store: Arc<dyn Store>) -> Result<(), StoreError> {
     pendings::of_sixteen_takers_one_wins(&store).await?;
     pendings::tries_are_counted_exactly(&store).await?;
     records::records_are_found_by_every_filter(it).await?;
+    records::spilled_records_come_with_their_mark(it).await?;
     records::traffic_adds_up_by_the_hour(it).await?;
     records::the_last_use_of_a_service_token_is_noted(it).await?;
     records::many_writers_make_one_chain(&store).await?;

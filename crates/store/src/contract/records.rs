@@ -2,7 +2,9 @@
 
 use super::samples::{APP, email, record};
 use super::{NOW, at_once};
-use crate::{Direction, EmailMatch, Intact, Is, RecordFilter, Store, StoreError, TrafficFilter};
+use crate::{
+    Direction, EmailMatch, Intact, Is, RecordFilter, SpillMark, Store, StoreError, TrafficFilter,
+};
 use narthex_model::{
     AccessRecord, Action, AppId, ClientId, PolicyId, RayId, Timestamp, TrafficCount, TrafficKey,
     UserId, Verdict,
@@ -103,6 +105,24 @@ pub(super) async fn records_are_found_by_every_filter(store: &dyn Store) -> Resu
         let want: Vec<_> = want.iter().map(|&n| story[n].clone()).collect();
         assert_eq!(store.records(&filter).await?, want, "{filter:?}");
     }
+    Ok(())
+}
+
+pub(super) async fn spilled_records_come_with_their_mark(
+    store: &dyn Store,
+) -> Result<(), StoreError> {
+    assert_eq!(store.spill_mark().await?, None);
+    let Intact::Yes(before) = store.verify_audit().await? else { panic!("broken") };
+    let spilled = [record(NOW.plus(60)), record(NOW.plus(61))];
+    for (file, lines) in [("one", 2), ("two", 1), ("two", 7)] {
+        let mark = SpillMark { file: file.to_owned(), lines };
+        store.append_spilled(&spilled, &mark).await?;
+        assert_eq!(store.spill_mark().await?, Some(mark));
+    }
+    let mark = SpillMark { file: "two".to_owned(), lines: 9 };
+    store.append_spilled(&[], &mark).await?; // lines that could not be read
+    assert_eq!(store.spill_mark().await?, Some(mark));
+    assert_eq!(store.verify_audit().await?, Intact::Yes(before + 6));
     Ok(())
 }
 

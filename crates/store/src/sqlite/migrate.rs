@@ -15,7 +15,10 @@ pub(super) const MAIN: &[&str] = &[
     include_str!("../../migrations/main/0004_saml_key.sql"),
 ];
 /// The steps of the file of records.
-pub(super) const RECORDS: &[&str] = &[include_str!("../../migrations/records/0001_start.sql")];
+pub(super) const RECORDS: &[&str] = &[
+    include_str!("../../migrations/records/0001_start.sql"),
+    include_str!("../../migrations/records/0002_spill.sql"),
+];
 
 /// The schema version of the file at `path`; 0 for an empty one.
 ///

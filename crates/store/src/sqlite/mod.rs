@@ -27,7 +27,8 @@ mod trail;
 
 use crate::{
     AdminRecord, ApiToken, Change, Intact, Listing, PendingKind, RecordFilter, RecordedChange,
-    Revocation, SamlKey, Store, StoreError, StoredKey, TrafficFilter, TryOutcome, UserFilter,
+    Revocation, SamlKey, SpillMark, Store, StoreError, StoredKey, TrafficFilter, TryOutcome,
+    UserFilter,
 };
 use async_trait::async_trait;
 use database::Database;
@@ -259,6 +260,18 @@ impl Store for SqliteStore {
 
     async fn append_records(&self, records: &[AccessRecord]) -> Result<(), StoreError> {
         records::append(&self.records, &self.master, records).await
+    }
+
+    async fn append_spilled(
+        &self,
+        records: &[AccessRecord],
+        mark: &SpillMark,
+    ) -> Result<(), StoreError> {
+        records::append_spilled(&self.records, &self.master, records, mark).await
+    }
+
+    async fn spill_mark(&self) -> Result<Option<SpillMark>, StoreError> {
+        records::spill_mark(&self.records).await
     }
 
     async fn records(&self, filter: &RecordFilter) -> Result<Vec<AccessRecord>, StoreError> {

@@ -3,8 +3,8 @@
 use super::chain::{self, Verifier};
 use super::database::Database;
 use super::people::containing;
-use super::row::{bigint, from_json, text, to_json};
-use crate::{Direction, EmailMatch, Intact, Is, RecordFilter, StoreError};
+use super::row::{bigint, count, from_json, text, to_json};
+use crate::{Direction, EmailMatch, Intact, Is, RecordFilter, SpillMark, StoreError};
 use narthex_model::{AccessRecord, Action, MasterKey, Verdict};
 use sqlx::{QueryBuilder, Sqlite, SqliteConnection};
 
@@ -68,14 +68,49 @@ pub(super) async fn append(
         return Ok(());
     }
     let mut change = records.begin().await?;
-    let mut link = chain::head(&mut change, master, TABLE).await?;
+    extend(&mut change, master, new).await?;
+    Ok(change.commit().await?)
+}
+
+pub(super) async fn append_spilled(
+    records: &Database,
+    master: &MasterKey,
+    new: &[AccessRecord],
+    mark: &SpillMark,
+) -> Result<(), StoreError> {
+    let mut change = records.begin().await?;
+    extend(&mut change, master, new).await?;
+    sqlx::query(
+        "INSERT INTO spill_mark (one, file, lines) VALUES (1, $1, $2)
+         ON CONFLICT (one) DO UPDATE SET file = excluded.file, lines = excluded.lines",
+    )
+    .bind(&mark.file)
+    .bind(bigint(mark.lines))
+    .execute(&mut *change)
+    .await?;
+    Ok(change.commit().await?)
+}
+
+pub(super) async fn spill_mark(records: &Database) -> Result<Option<SpillMark>, StoreError> {
+    let row: Option<(String, i64)> = sqlx::query_as("SELECT file, lines FROM spill_mark")
+        .fetch_optional(records.readers())
+        .await?;
+    Ok(row.map(|(file, lines)| SpillMark { file, lines: count(lines) }))
+}
+
+/// Adds rows at the end of the chain; part of a transaction.
+async fn extend(
+    connection: &mut SqliteConnection,
+    master: &MasterKey,
+    new: &[AccessRecord],
+) -> Result<(), StoreError> {
+    let mut link = chain::head(connection, master, TABLE).await?;
     for record in new {
         let row = Row::of(record);
         link = row.with_columns(|columns| link.next(columns));
-        insert(&mut change, link, row).await?;
+        insert(connection, link, row).await?;
     }
-    chain::put_head(&mut change, master, TABLE, link).await?;
-    Ok(change.commit().await?)
+    chain::put_head(connection, master, TABLE, link).await
 }
 
 async fn insert(
