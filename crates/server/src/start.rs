@@ -255,6 +255,7 @@ pub async fn start(
         store: store.clone(),
         desk: desk.clone(),
         folder: proxy.folder(),
+        keep_records: i64::from(settings.keep_records_days) * 86_400,
         clock: clock.clone(),
     };
     let lists = OutboundSettings {

@@ -58,6 +58,15 @@ pub enum EmailMatch {
     NotContains(String),
 }
 
+/// What of records may be forgotten.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Term {
+    /// What is from before this instant.
+    pub before: UnixSeconds,
+    /// The present, to tell what claims to be from the future.
+    pub now: UnixSeconds,
+}
+
 /// Which access records: those that fulfil every condition.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct RecordFilter {

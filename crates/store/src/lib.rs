@@ -20,7 +20,9 @@ mod store;
 pub use api_token::ApiToken;
 pub use change::{AdminRecord, Change, RecordedChange};
 pub use error::{OpenError, StoreError};
-pub use filter::{Direction, EmailMatch, Is, Listing, RecordFilter, TrafficFilter, UserFilter};
+pub use filter::{
+    Direction, EmailMatch, Is, Listing, RecordFilter, Term, TrafficFilter, UserFilter,
+};
 pub use key::{SamlKey, StoredKey};
 pub use owed::OwedRevocations;
 pub use pending::{PendingKind, TryOutcome};

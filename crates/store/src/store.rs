@@ -2,7 +2,7 @@
 
 use crate::{
     AdminRecord, ApiToken, Change, Listing, PendingKind, RecordFilter, RecordedChange, Revocation,
-    SamlKey, SpillMark, StoreError, StoredKey, TrafficFilter, TryOutcome, UserFilter,
+    SamlKey, SpillMark, StoreError, StoredKey, Term, TrafficFilter, TryOutcome, UserFilter,
 };
 use async_trait::async_trait;
 use narthex_model::{
@@ -11,7 +11,7 @@ use narthex_model::{
     TrafficCount, UnixSeconds, User, UserId,
 };
 use serde_json::Value;
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 /// What [`Store::verify_audit`] found.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -230,12 +230,25 @@ pub trait Store: Send + Sync {
     /// Records that match.
     async fn records(&self, filter: &RecordFilter) -> Result<Vec<AccessRecord>, StoreError>;
 
+    /// How many records match, whatever the filter's limit and offset.
+    async fn number_of_records(&self, filter: &RecordFilter) -> Result<u64, StoreError>;
+
+    /// Forgets records whose time is over, oldest first, at most `most` of them, and the traffic of one hour; answers
+    /// how many rows that were. The chain of what is left can still be verified.
+    async fn prune_records(&self, term: Term, most: u32) -> Result<u64, StoreError>;
+
     /// Adds counts of admitted requests to those kept for the same key and hour, and notes when each service token
     /// among the callers was let in last.
     async fn fold_traffic(&self, counts: &[TrafficCount]) -> Result<(), StoreError>;
 
     /// When service tokens were let in last; those that never were are absent. Kept when the traffic is not.
     async fn service_tokens_seen(&self) -> Result<BTreeMap<ClientId, Timestamp>, StoreError>;
+
+    /// Forgets when service tokens were let in that are not among `kept`; how many those were.
+    async fn forget_service_tokens_seen(
+        &self,
+        kept: &BTreeSet<ClientId>,
+    ) -> Result<u64, StoreError>;
 
     /// Traffic that matches, an entry per key and hour.
     async fn traffic(&self, filter: &TrafficFilter) -> Result<Vec<TrafficCount>, StoreError>;

@@ -2,10 +2,12 @@
 
 #![expect(clippy::unwrap_used, reason = "the helpers below belong to the tests")]
 
-use narthex_model::{AccessRecord, Configuration, Group, MasterKey, Revision, UnixSeconds};
+use narthex_model::{
+    AccessRecord, Configuration, Group, MasterKey, Revision, Timestamp, UnixSeconds,
+};
 use narthex_store::{
     AdminRecord, Change, Intact, OpenError, PendingKind, RecordFilter, SamlKey, SqliteStore, Store,
-    StoreError, StoredKey, contract,
+    StoreError, StoredKey, Term, contract,
 };
 use serde_json::json;
 use sqlx::sqlite::{SqliteConnectOptions, SqliteConnection};
@@ -328,6 +330,35 @@ async fn every_altered_record_is_found() {
         let store = place.open().await.unwrap();
         store.append_records(&[record(), record(), record(), record()]).await.unwrap();
         assert_eq!(store.verify_audit().await.unwrap(), Intact::Yes(4));
+        store.close().await;
+        drop(store);
+        place.tamper("records.db", sql).await;
+        let store = place.open().await.unwrap();
+        match store.verify_audit().await.unwrap() {
+            Intact::Broken(why) => assert!(why.contains(want), "{sql}: {why}"),
+            Intact::Yes(rows) => panic!("{sql}: {rows} rows pass"),
+        }
+    }
+}
+
+/// What is left of a chain whose oldest records were forgotten is guarded as before.
+#[tokio::test]
+async fn every_altered_record_is_found_after_the_oldest_were_forgotten() {
+    for (sql, want) in [
+        ("UPDATE access_record SET allowed = 0 WHERE seq = 3", "row 3 is not"),
+        ("DELETE FROM access_record WHERE seq = 3", "row 3 is missing"),
+        ("DELETE FROM chain_anchor", "row 1 is missing"),
+        ("UPDATE chain_anchor SET sealed = (SELECT sealed FROM chain_head)", "chain_anchor"),
+        ("DELETE FROM access_record", "ends after row 2"),
+    ] {
+        let place = Place::new();
+        let store = place.open().await.unwrap();
+        store.append_records(&[record(), record()]).await.unwrap();
+        let young = AccessRecord { created_at: Timestamp(NOW.plus(100)), ..record() };
+        store.append_records(&[young.clone(), young]).await.unwrap();
+        let term = Term { before: NOW.plus(1), now: NOW.plus(100) };
+        assert_eq!(store.prune_records(term, 100).await.unwrap(), 2);
+        assert_eq!(store.verify_audit().await.unwrap(), Intact::Yes(2));
         store.close().await;
         drop(store);
         place.tamper("records.db", sql).await;

@@ -33,6 +33,8 @@ pub(super) struct File {
     #[serde(default)]
     pub(super) log: Log,
     #[serde(default)]
+    pub(super) records: Records,
+    #[serde(default)]
     pub(super) outbound: Outbound,
     #[serde(default)]
     pub(super) geo: Geo,
@@ -152,6 +154,12 @@ pub(super) enum Level {
     #[default]
     Info,
     Debug,
+}
+
+#[derive(Debug, Default, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct Records {
+    pub(super) keep_days: Option<toml::Spanned<u32>>,
 }
 
 #[derive(Debug, Default, Deserialize)]

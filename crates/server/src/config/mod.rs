@@ -110,6 +110,8 @@ pub struct Settings {
     pub log_level: LogLevel,
     /// What nobody may exceed.
     pub limits: Limits,
+    /// Days for which access records and traffic counts are kept.
+    pub keep_records_days: u32,
     /// Private networks in which identity providers may be called.
     pub private_networks: Vec<ipnet::IpNet>,
     /// The country database, read whole.
@@ -164,6 +166,7 @@ impl Settings {
             ("[store] master_key", same_key(&self.master_key, &running.master_key)),
             ("[mail]", self.mail.is_same(&running.mail)),
             ("[limits]", self.limits == running.limits),
+            ("[records] keep_days", self.keep_records_days == running.keep_records_days),
             ("[outbound] private_networks", self.private_networks == running.private_networks),
             ("[log] requests", self.log_requests == running.log_requests),
             ("[log] level", self.log_level == running.log_level),

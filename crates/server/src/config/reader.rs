@@ -75,12 +75,23 @@ impl Reader<'_> {
                 file::Level::Debug => LogLevel::Debug,
             },
             limits: self.limits(&file.limits)?,
+            keep_records_days: self.keep_days(file.records.keep_days.as_ref())?,
             private_networks: file.outbound.private_networks.clone(),
             countries: self.countries(file.geo.database.as_ref())?,
             data_dir,
         };
         self.fits_together(&settings)?;
         Ok(settings)
+    }
+
+    /// Half a year unless the file says otherwise.
+    fn keep_days(&self, given: Option<&Spanned<u32>>) -> Result<u32, ConfigFault> {
+        let Some(given) = given else { return Ok(180) };
+        if (1..=36_500).contains(given.as_ref()) {
+            return Ok(*given.as_ref());
+        }
+        let wanted = "keep_days is a whole number of days from 1 to 36500 (a hundred years)";
+        Err(self.at(given.span(), wanted))
     }
 
     /// What the parts demand of each other; the snapshot's check is the only one.

@@ -391,6 +391,22 @@ fn what_needs_a_restart_is_told_from_what_does_not() {
 }
 
 #[test]
+fn records_are_kept_half_a_year_or_as_long_as_the_file_says() {
+    let place = Place::new();
+    let usual = place.read(FULL).unwrap();
+    assert_eq!(usual.keep_records_days, 180);
+    let given = place.read(&format!("{FULL}\n[records]\nkeep_days = 30\n")).unwrap();
+    assert_eq!(given.keep_records_days, 30);
+    assert_eq!(given.need_restart(&usual), ["[records] keep_days"]);
+    for bad in ["0", "36501", "-1", "\"30d\"", "1.5"] {
+        let fault = place.read(&format!("{FULL}\n[records]\nkeep_days = {bad}\n")).unwrap_err();
+        assert!(fault.to_string().contains("keep_days"), "{fault}");
+    }
+    let fault = place.read(&format!("{FULL}\n[records]\nkeep_days = 0\n")).unwrap_err();
+    assert!(fault.to_string().contains("from 1 to 36500"), "{fault}");
+}
+
+#[test]
 fn limits_are_read_and_wait_for_a_restart() {
     let place = Place::new();
     let usual = place.read(FULL).unwrap();

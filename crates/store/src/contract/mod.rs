@@ -51,6 +51,7 @@ pub async fn check(store: Arc<dyn Store>) -> Result<(), StoreError> {
     records::traffic_adds_up_by_the_hour(it).await?;
     records::the_last_use_of_a_service_token_is_noted(it).await?;
     records::many_writers_make_one_chain(&store).await?;
+    records::what_is_old_is_forgotten_from_the_beginning(it).await?;
     sessions::what_has_expired_is_forgotten(it).await
 }
 

@@ -3,7 +3,8 @@
 use super::samples::{APP, email, record};
 use super::{NOW, at_once};
 use crate::{
-    Direction, EmailMatch, Intact, Is, RecordFilter, SpillMark, Store, StoreError, TrafficFilter,
+    Direction, EmailMatch, Intact, Is, RecordFilter, SpillMark, Store, StoreError, Term,
+    TrafficFilter,
 };
 use narthex_model::{
     AccessRecord, Action, AppId, ClientId, PolicyId, RayId, Timestamp, TrafficCount, TrafficKey,
@@ -102,6 +103,9 @@ pub(super) async fn records_are_found_by_every_filter(store: &dyn Store) -> Resu
         (RecordFilter { actions: vec![Action::Login], allowed: Some(false), ..all.clone() }, &[]),
     ];
     for (filter, want) in cases {
+        let whole = RecordFilter { limit: 100, offset: 0, ..filter.clone() };
+        let number = store.records(&whole).await?.len() as u64;
+        assert_eq!(store.number_of_records(&filter).await?, number, "{filter:?}");
         let want: Vec<_> = want.iter().map(|&n| story[n].clone()).collect();
         assert_eq!(store.records(&filter).await?, want, "{filter:?}");
     }
@@ -183,8 +187,52 @@ pub(super) async fn the_last_use_of_a_service_token_is_noted(
     store.fold_traffic(&[robot_at(70), robot_at(60), count(&person, 80), count("", 90)]).await?;
     store.fold_traffic(&[robot_at(50), count(other.as_str(), 10)]).await?;
     let at = |last| Timestamp(NOW.plus(last));
-    let want = [(robot, at(70)), (other, at(10))].into_iter().collect();
+    let want = [(robot, at(70)), (other.clone(), at(10))].into_iter().collect();
     assert_eq!(store.service_tokens_seen().await?, want, "the latest of each, and no person");
+    let kept = [other.clone(), ClientId::random()].into_iter().collect();
+    assert_eq!(store.forget_service_tokens_seen(&kept).await?, 1);
+    let want = [(other, at(10))].into_iter().collect();
+    assert_eq!(store.service_tokens_seen().await?, want);
+    assert_eq!(store.forget_service_tokens_seen(&kept).await?, 0);
+    Ok(())
+}
+
+/// Empties the store of its records.
+pub(super) async fn what_is_old_is_forgotten_from_the_beginning(
+    store: &dyn Store,
+) -> Result<(), StoreError> {
+    let Intact::Yes(before) = store.verify_audit().await? else { panic!("broken") };
+    let at = |seconds: i64| NOW.plus(10_000 + seconds);
+    // Written in this order: one under a clock that was wrong, and one that had been spilled.
+    for seconds in [0, 10, 9_999_999, 20, 15, 30] {
+        store.append_records(&[record(at(seconds))]).await?;
+    }
+    let term = |before| Term { before: at(before), now: at(1_000) };
+    let all =
+        RecordFilter { since: Some(at(0)), direction: Direction::Asc, ..RecordFilter::default() };
+    let left = async || -> Result<Vec<i64>, StoreError> {
+        let records = store.records(&RecordFilter { limit: 100, ..all.clone() }).await?;
+        Ok(records.iter().map(|record| record.created_at.0.since(at(0))).collect())
+    };
+    while store.prune_records(term(0), 3).await? > 0 {}
+    assert_eq!(left().await?, [0, 10, 15, 20, 30, 9_999_999], "what is younger stays");
+    assert_eq!(store.traffic(&TrafficFilter::default()).await?, [], "whole hours of traffic went");
+    assert_eq!(store.prune_records(term(11), 2).await?, 2, "at most so many");
+    assert_eq!(store.prune_records(term(11), 2).await?, 1, "the wrong clock keeps nothing");
+    assert_eq!(store.prune_records(term(11), 2).await?, 0);
+    assert_eq!(left().await?, [15, 20, 30]);
+    let Intact::Yes(after) = store.verify_audit().await? else { panic!("broken") };
+    assert!(
+        after < before,
+        "the trail of the configuration stays, and three records: {before} {after}"
+    );
+    store.append_records(&[record(at(40))]).await?;
+    assert_eq!(store.verify_audit().await?, Intact::Yes(after + 1), "the chain goes on");
+    while store.prune_records(term(1_000), 100).await? > 0 {}
+    assert_eq!(left().await?, [0_i64; 0]);
+    assert_eq!(store.verify_audit().await?, Intact::Yes(after - 3));
+    store.append_records(&[record(at(50))]).await?;
+    assert_eq!(store.verify_audit().await?, Intact::Yes(after - 2), "and on, when it was empty");
     Ok(())
 }
 

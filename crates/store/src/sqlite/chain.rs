@@ -2,7 +2,8 @@
 //! columns, and the last link is sealed beside the table.
 //!
 //! A changed, removed or inserted row breaks the chain at that row. Rows cut off at the end, or a chain computed
-//! anew, do not meet the sealed head, which nobody makes without the master key. A whole file put back from an
+//! anew, do not meet the sealed head, which nobody makes without the master key. Rows that are removed from the
+//! beginning when their time is over leave a sealed anchor, from which the rest still follows. A whole file put back from an
 //! earlier day is not noticed here; ship records elsewhere for that.
 
 use super::fault::damaged;
@@ -37,10 +38,18 @@ impl Link {
         hash.copy_from_slice(sha.finish().as_ref());
         Self { seq, hash }
     }
+
+    fn seal(self, master: &MasterKey, place: &str) -> Vec<u8> {
+        master.seal(&[self.seq.to_be_bytes().as_slice(), &self.hash].concat(), place)
+    }
 }
 
-fn place(name: &str) -> String {
-    format!("chain_head/{name}/sealed")
+/// What a link at either end of a chain is sealed for.
+const HEAD: &str = "chain_head";
+const ANCHOR: &str = "chain_anchor";
+
+fn place(end: &str, name: &str) -> String {
+    format!("{end}/{name}/sealed")
 }
 
 /// The last link of the chain `name`.
@@ -49,17 +58,33 @@ pub(super) async fn head(
     master: &MasterKey,
     name: &str,
 ) -> Result<Link, StoreError> {
-    let sealed: Option<Vec<u8>> =
-        sqlx::query_scalar("SELECT sealed FROM chain_head WHERE name = $1")
-            .bind(name)
-            .fetch_optional(connection)
-            .await?;
+    let sealed = sqlx::query_scalar("SELECT sealed FROM chain_head WHERE name = $1")
+        .bind(name)
+        .fetch_optional(connection)
+        .await?;
+    open(sealed, master, &place(HEAD, name))
+}
+
+/// The link before the oldest row of the chain `name`: the last of those that were removed.
+pub(super) async fn anchor(
+    connection: &mut SqliteConnection,
+    master: &MasterKey,
+    name: &str,
+) -> Result<Link, StoreError> {
+    let sealed = sqlx::query_scalar("SELECT sealed FROM chain_anchor WHERE name = $1")
+        .bind(name)
+        .fetch_optional(connection)
+        .await?;
+    open(sealed, master, &place(ANCHOR, name))
+}
+
+fn open(sealed: Option<Vec<u8>>, master: &MasterKey, place: &str) -> Result<Link, StoreError> {
     let Some(sealed) = sealed else { return Ok(Link::START) };
-    let plain = master.open(&sealed, &place(name)).map_err(|error| damaged(place(name), error))?;
+    let plain = master.open(&sealed, place).map_err(|error| damaged(place, error))?;
     let link = plain.split_first_chunk::<8>().and_then(|(seq, hash)| {
         Some(Link { seq: i64::from_be_bytes(*seq), hash: hash.try_into().ok()? })
     });
-    link.ok_or_else(|| damaged(place(name), "40 bytes were expected"))
+    link.ok_or_else(|| damaged(place, "40 bytes were expected"))
 }
 
 /// Moves the head; part of the transaction that added the rows.
@@ -69,13 +94,30 @@ pub(super) async fn put_head(
     name: &str,
     link: Link,
 ) -> Result<(), StoreError> {
-    let plain = [link.seq.to_be_bytes().as_slice(), &link.hash].concat();
     sqlx::query(
         "INSERT INTO chain_head (name, sealed) VALUES ($1, $2)
          ON CONFLICT (name) DO UPDATE SET sealed = excluded.sealed",
     )
     .bind(name)
-    .bind(master.seal(&plain, &place(name)))
+    .bind(link.seal(master, &place(HEAD, name)))
+    .execute(connection)
+    .await?;
+    Ok(())
+}
+
+/// Moves the anchor; part of the transaction that removes the rows.
+pub(super) async fn put_anchor(
+    connection: &mut SqliteConnection,
+    master: &MasterKey,
+    name: &str,
+    link: Link,
+) -> Result<(), StoreError> {
+    sqlx::query(
+        "INSERT INTO chain_anchor (name, sealed) VALUES ($1, $2)
+         ON CONFLICT (name) DO UPDATE SET sealed = excluded.sealed",
+    )
+    .bind(name)
+    .bind(link.seal(master, &place(ANCHOR, name)))
     .execute(connection)
     .await?;
     Ok(())
@@ -84,12 +126,14 @@ pub(super) async fn put_head(
 /// Follows a chain row by row.
 pub(super) struct Verifier {
     table: &'static str,
+    start: Link,
     link: Link,
 }
 
 impl Verifier {
-    pub(super) fn new(table: &'static str) -> Self {
-        Self { table, link: Link::START }
+    /// Begins at the row after `start`.
+    pub(super) fn new(table: &'static str, start: Link) -> Self {
+        Self { table, start, link: start }
     }
 
     /// The number after which to read on.
@@ -118,7 +162,9 @@ impl Verifier {
     /// Compares the end with the sealed head.
     pub(super) fn finish(self, head: Result<Link, StoreError>) -> Intact {
         match head {
-            Ok(head) if head == self.link => Intact::Yes(self.link.seq.unsigned_abs()),
+            Ok(head) if head == self.link => {
+                Intact::Yes((self.link.seq - self.start.seq).unsigned_abs())
+            }
             Ok(head) => self.broken(&format!(
                 "it ends after row {} and the sealed head names row {}",
                 self.link.seq, head.seq

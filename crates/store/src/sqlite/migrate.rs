@@ -18,6 +18,7 @@ pub(super) const MAIN: &[&str] = &[
 pub(super) const RECORDS: &[&str] = &[
     include_str!("../../migrations/records/0001_start.sql"),
     include_str!("../../migrations/records/0002_spill.sql"),
+    include_str!("../../migrations/records/0003_anchor.sql"),
 ];
 
 /// The schema version of the file at `path`; 0 for an empty one.

@@ -27,7 +27,7 @@ mod trail;
 
 use crate::{
     AdminRecord, ApiToken, Change, Intact, Listing, PendingKind, RecordFilter, RecordedChange,
-    Revocation, SamlKey, SpillMark, Store, StoreError, StoredKey, TrafficFilter, TryOutcome,
+    Revocation, SamlKey, SpillMark, Store, StoreError, StoredKey, Term, TrafficFilter, TryOutcome,
     UserFilter,
 };
 use async_trait::async_trait;
@@ -38,7 +38,7 @@ use narthex_model::{
     Timestamp, TrafficCount, UnixSeconds, User, UserId,
 };
 use serde_json::Value;
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 /// A data directory with its SQLite files.
@@ -278,6 +278,15 @@ impl Store for SqliteStore {
         records::list(&self.records, filter).await
     }
 
+    async fn number_of_records(&self, filter: &RecordFilter) -> Result<u64, StoreError> {
+        records::number_of(&self.records, filter).await
+    }
+
+    async fn prune_records(&self, term: Term, most: u32) -> Result<u64, StoreError> {
+        let records = records::prune(&self.records, &self.master, term, most).await?;
+        Ok(records + traffic::prune(&self.records, term).await?)
+    }
+
     async fn fold_traffic(&self, counts: &[TrafficCount]) -> Result<(), StoreError> {
         seen::note(&self.main, counts).await?; // first: doing it twice does no harm
         traffic::fold(&self.records, counts).await
@@ -285,6 +294,13 @@ impl Store for SqliteStore {
 
     async fn service_tokens_seen(&self) -> Result<BTreeMap<ClientId, Timestamp>, StoreError> {
         seen::all(&self.main).await
+    }
+
+    async fn forget_service_tokens_seen(
+        &self,
+        kept: &BTreeSet<ClientId>,
+    ) -> Result<u64, StoreError> {
+        seen::forget_others(&self.main, kept).await
     }
 
     async fn traffic(&self, filter: &TrafficFilter) -> Result<Vec<TrafficCount>, StoreError> {

@@ -3,8 +3,8 @@
 use super::chain::{self, Verifier};
 use super::database::Database;
 use super::people::containing;
-use super::row::{bigint, count, from_json, text, to_json};
-use crate::{Direction, EmailMatch, Intact, Is, RecordFilter, SpillMark, StoreError};
+use super::row::{bigint, count, from_json, hash, text, to_json};
+use crate::{Direction, EmailMatch, Intact, Is, RecordFilter, SpillMark, StoreError, Term};
 use narthex_model::{AccessRecord, Action, MasterKey, Verdict};
 use sqlx::{QueryBuilder, Sqlite, SqliteConnection};
 
@@ -149,6 +149,15 @@ pub(super) async fn list(
     bodies.iter().map(|body| from_json("access_record.body", body)).collect()
 }
 
+pub(super) async fn number_of(
+    records: &Database,
+    filter: &RecordFilter,
+) -> Result<u64, StoreError> {
+    let mut query = QueryBuilder::new("SELECT count(*) FROM access_record WHERE 1 = 1");
+    narrow(&mut query, filter);
+    Ok(count(query.build_query_scalar().fetch_one(records.readers()).await?))
+}
+
 fn narrow(query: &mut QueryBuilder<Sqlite>, filter: &RecordFilter) {
     if let Some(since) = filter.since {
         query.push(" AND created_at >= ").push_bind(since.0);
@@ -220,9 +229,39 @@ fn narrow_email(query: &mut QueryBuilder<Sqlite>, wanted: Option<&EmailMatch>) {
     query.push(comparison).push_bind(operand).push(end);
 }
 
+/// Removes the oldest rows whose time is over, at most so many, and moves the anchor. Rows are removed in the order of
+/// the chain; one that claims to be from the future was written under a wrong clock and keeps nobody.
+pub(super) async fn prune(
+    records: &Database,
+    master: &MasterKey,
+    term: Term,
+    most: u32,
+) -> Result<u64, StoreError> {
+    let oldest: Vec<(i64, i64, Vec<u8>)> =
+        sqlx::query_as("SELECT seq, created_at, hash FROM access_record ORDER BY seq LIMIT $1")
+            .bind(i64::from(most))
+            .fetch_all(records.readers())
+            .await?;
+    let is_over = |at: i64| at < term.before.0 || at > term.now.0;
+    let over: Vec<_> = oldest.iter().take_while(|(_, at, _)| is_over(*at)).collect();
+    let Some((seq, _, kept)) = over.last() else { return Ok(0) };
+    let link = chain::Link { seq: *seq, hash: hash("access_record.hash", kept)? };
+    let mut change = records.begin().await?;
+    sqlx::query("DELETE FROM access_record WHERE seq <= $1")
+        .bind(seq)
+        .execute(&mut *change)
+        .await?;
+    chain::put_anchor(&mut change, master, TABLE, link).await?;
+    change.commit().await?;
+    Ok(over.len() as u64)
+}
+
 pub(super) async fn verify(records: &Database, master: &MasterKey) -> Result<Intact, StoreError> {
     let mut view = records.view().await?;
-    let mut verifier = Verifier::new(TABLE);
+    let mut verifier = match chain::anchor(&mut view, master, TABLE).await {
+        Ok(anchor) => Verifier::new(TABLE, anchor),
+        Err(error) => return Ok(Intact::Broken(format!("{TABLE}: {error}"))),
+    };
     loop {
         let rows = page(&mut view, verifier.seq()).await?;
         if rows.is_empty() {

@@ -4,7 +4,7 @@ use super::database::Database;
 use super::row::{parse, timestamp};
 use crate::StoreError;
 use narthex_model::{ClientId, Timestamp, TrafficCount};
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 /// Takes the last use of each service token from the counts; the callers that are people have no Client ID.
 pub(super) async fn note(main: &Database, counts: &[TrafficCount]) -> Result<(), StoreError> {
@@ -30,6 +30,27 @@ pub(super) async fn note(main: &Database, counts: &[TrafficCount]) -> Result<(),
         .await?;
     }
     Ok(change.commit().await?)
+}
+
+/// Forgets the service tokens that are not among `kept`; how many. Reads only, unless there are some.
+pub(super) async fn forget_others(
+    main: &Database,
+    kept: &BTreeSet<ClientId>,
+) -> Result<u64, StoreError> {
+    let gone: Vec<ClientId> =
+        all(main).await?.into_keys().filter(|client| !kept.contains(client)).collect();
+    if gone.is_empty() {
+        return Ok(0);
+    }
+    let mut change = main.begin().await?;
+    for client in &gone {
+        sqlx::query("DELETE FROM service_token_seen WHERE client_id = $1")
+            .bind(client.as_str())
+            .execute(&mut *change)
+            .await?;
+    }
+    change.commit().await?;
+    Ok(gone.len() as u64)
 }
 
 pub(super) async fn all(main: &Database) -> Result<BTreeMap<ClientId, Timestamp>, StoreError> {

@@ -2,7 +2,7 @@
 
 use super::database::Database;
 use super::row::{bigint, count, limit, parse, parse_option, text, timestamp};
-use crate::{StoreError, TrafficFilter};
+use crate::{StoreError, Term, TrafficFilter};
 use narthex_model::{TrafficCount, TrafficKey, UnixSeconds};
 use sqlx::QueryBuilder;
 
@@ -44,6 +44,22 @@ pub(super) async fn fold(records: &Database, counts: &[TrafficCount]) -> Result<
         .await?;
     }
     Ok(change.commit().await?)
+}
+
+/// Removes the oldest hour of which nothing needs to be kept; how many rows that were.
+pub(super) async fn prune(records: &Database, term: Term) -> Result<u64, StoreError> {
+    let oldest: Option<i64> =
+        sqlx::query_scalar("SELECT min(hour) FROM traffic").fetch_one(records.readers()).await?;
+    let Some(oldest) = oldest.filter(|oldest| oldest + HOUR <= term.before.0) else {
+        return Ok(0);
+    };
+    let mut change = records.begin().await?;
+    let done = sqlx::query("DELETE FROM traffic WHERE hour = $1")
+        .bind(oldest)
+        .execute(&mut *change)
+        .await?;
+    change.commit().await?;
+    Ok(done.rows_affected())
 }
 
 type Row = (String, String, String, String, String, i64, i64, i64);

@@ -92,7 +92,7 @@ fn recorded(
 
 pub(super) async fn verify(main: &Database, master: &MasterKey) -> Result<Intact, StoreError> {
     let mut view = main.view().await?;
-    let mut verifier = Verifier::new(TABLE);
+    let mut verifier = Verifier::new(TABLE, chain::Link::START);
     loop {
         let rows: Vec<(i64, i64, String, String, Vec<u8>)> = sqlx::query_as(
             "SELECT revision, at, actor, body, hash FROM config_change WHERE revision > $1
