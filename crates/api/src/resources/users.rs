@@ -4,6 +4,7 @@ use crate::answer::Answer;
 use crate::call::Call;
 use crate::error::{ApiError, Kind};
 use crate::fields::Fields;
+use crate::paging::Page;
 use crate::resources::revocations;
 use narthex_model::{Action, EmailAddress, User};
 use narthex_snapshot::LONGEST_TOKEN_SECONDS;
@@ -94,16 +95,23 @@ pub(crate) async fn delete(call: Call) -> Result<Answer, ApiError> {
     Ok(Answer::ok(document(&user)))
 }
 
+/// The page size of failed logins where the query names none: clients of the contract ask for one page only.
+const FAILED_LOGINS: u32 = 100;
+
+/// Every failed login that is kept, youngest first.
 pub(crate) async fn failed_logins(call: Call) -> Result<Answer, ApiError> {
+    let page = Page::of(&call.query, FAILED_LOGINS)?;
     let user = call.user().await?;
     let filter = RecordFilter {
         email: Some(EmailMatch::Exact(user.email.to_string())),
         actions: vec![Action::Login],
         allowed: Some(false),
-        limit: 100,
+        limit: page.size(),
+        offset: page.offset(),
         ..RecordFilter::default()
     };
     let records = call.parts.store.records(&filter).await?;
+    let total = call.parts.store.number_of_records(&filter).await?;
     let standing = call.standing();
     let listed = records.iter().map(|record| {
         let app = record.app.and_then(|id| standing.configuration.apps.get(&id));
@@ -117,5 +125,5 @@ pub(crate) async fn failed_logins(call: Call) -> Result<Answer, ApiError> {
         metadata.insert("user_uuid".to_owned(), json!(user.id));
         json!({"expiration": 0, "metadata": metadata})
     });
-    Ok(Answer::ok(listed.collect()))
+    Ok(Answer::page(page, listed.collect(), total))
 }

@@ -390,3 +390,50 @@ async fn failed_logins_are_listed() {
                 "reason": "no policy admits", "user_email": "ann@example.com", "user_uuid": ann.id}}])
     );
 }
+
+#[tokio::test]
+async fn every_failed_login_that_is_kept_stands_on_some_page() {
+    let gateway = Gateway::new().await;
+    let ann = person(&gateway, "ann@example.com").await;
+    let failed = |n: i64| AccessRecord {
+        user_email: Some(ann.email.clone()),
+        ..AccessRecord::new(RayId::random(), NOW.plus(n), Action::Login, Verdict::Refused, "no")
+    };
+    let all: Vec<_> = (0..205).map(failed).collect();
+    gateway.store.append_records(&all).await.unwrap();
+    let path = format!("{{A}}/access/users/{}/failed_logins", ann.id);
+    let mut rays = Vec::new();
+    for (query, count, info) in [
+        (
+            "",
+            100,
+            json!({"page": 1, "per_page": 100, "count": 100, "total_count": 205, "total_pages": 3}),
+        ),
+        (
+            "?page=2",
+            100,
+            json!({"page": 2, "per_page": 100, "count": 100, "total_count": 205, "total_pages": 3}),
+        ),
+        (
+            "?page=3",
+            5,
+            json!({"page": 3, "per_page": 100, "count": 5, "total_count": 205, "total_pages": 3}),
+        ),
+        (
+            "?page=4",
+            0,
+            json!({"page": 4, "per_page": 100, "count": 0, "total_count": 205, "total_pages": 3}),
+        ),
+    ] {
+        let (status, answer) = gateway.get(&format!("{path}{query}")).await;
+        assert_eq!((status.as_u16(), &answer["result_info"]), (200, &info), "{query}");
+        let listed = answer["result"].as_array().unwrap();
+        assert_eq!(listed.len(), count, "{query}");
+        rays.extend(listed.iter().map(|one| one["metadata"]["ray_id"].clone()));
+    }
+    let want: Vec<_> = all.iter().rev().map(|record| json!(record.ray_id)).collect();
+    assert_eq!(rays, want, "youngest first, each once");
+    let small = gateway.get(&format!("{path}?per_page=7&page=30")).await.1;
+    assert_eq!(small["result"].as_array().unwrap().len(), 2);
+    assert_eq!(gateway.refusal(Method::GET, &format!("{path}?per_page=0"), "").await.0, 400);
+}
