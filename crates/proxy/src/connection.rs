@@ -5,21 +5,22 @@
 //! idle connection holds (road, "Park idle connections").
 
 use crate::handshake::Shaken;
+use crate::http2::Http2;
 use crate::lane::Lane;
 use crate::peer::{Busy, Peer};
 use crate::pulse::Watched;
 use crate::serve::serve;
 use crate::settings::Limits;
-use crate::streams::{Outgoing, Streams};
+use crate::streams::Streams;
 use bytes::Bytes;
 use http::{Request, Response};
 use http_body::{Body, Frame, SizeHint};
 use hyper::body::Incoming;
+use hyper::server::conn::http1;
 use hyper::server::conn::http1::UpgradeableConnection;
-use hyper::server::conn::{http1, http2};
 use hyper::service::{HttpService, service_fn};
 use hyper_util::rt::TokioIo;
-use narthex_upstream::{BodyError, ProxyBody};
+use narthex_upstream::{BodyError, ClientBody, ProxyBody};
 use std::convert::Infallible;
 use std::future::{Future, poll_fn};
 use std::pin::{Pin, pin};
@@ -50,12 +51,12 @@ pub(crate) async fn serve_connection(lane: Rc<Lane>, shaken: Shaken) {
 }
 
 /// An answer on its way out. The request is under way until its last byte is handed over.
-struct Sending<B> {
-    body: B,
+struct Sending {
+    body: ProxyBody,
     _busy: Busy,
 }
 
-impl<B: Body<Data = Bytes, Error = BodyError> + Unpin> Body for Sending<B> {
+impl Body for Sending {
     type Data = Bytes;
     type Error = BodyError;
 
@@ -75,15 +76,16 @@ impl<B: Body<Data = Bytes, Error = BodyError> + Unpin> Body for Sending<B> {
     }
 }
 
-async fn answer<B>(
+async fn answer(
     lane: Rc<Lane>,
     peer: Rc<Peer>,
     request: Request<Incoming>,
-    outgoing: impl FnOnce(ProxyBody) -> B,
-) -> Result<Response<Sending<B>>, Infallible> {
+) -> Result<Response<Sending>, Infallible> {
     let busy = Busy::with_request(&peer);
-    let response = serve(&lane, &peer, request).await;
-    Ok(response.map(|body| Sending { body: outgoing(body), _busy: busy }))
+    let (head, body) = request.into_parts();
+    let body = ClientBody::of(body, lane.common.limits.body());
+    let response = serve(&lane, &peer, head, body).await;
+    Ok(response.map(|body| Sending { body, _busy: busy }))
 }
 
 async fn serve_http1(lane: Rc<Lane>, peer: Rc<Peer>, mut stream: Stream) {
@@ -98,9 +100,7 @@ async fn serve_http1(lane: Rc<Lane>, peer: Rc<Peer>, mut stream: Stream) {
     loop {
         let service = {
             let (lane, peer) = (Rc::clone(&lane), Rc::clone(&peer));
-            service_fn(move |request| {
-                answer(Rc::clone(&lane), Rc::clone(&peer), request, |body| body)
-            })
+            service_fn(move |request| answer(Rc::clone(&lane), Rc::clone(&peer), request))
         };
         let mut connection = speak_http1(&builder, stream, service);
         let why = watch.over(connection.as_mut(), |c| c.graceful_shutdown()).await;
@@ -154,23 +154,8 @@ async fn serve_http2(lane: Rc<Lane>, peer: Rc<Peer>, stream: Stream) {
     let mut watch = Watch::new(&lane, &peer);
     let streams = Streams::default();
     watch.streams = Some(streams.clone());
-    let service = {
-        let (lane, peer, streams) = (Rc::clone(&lane), Rc::clone(&peer), streams.clone());
-        service_fn(move |request| {
-            let stream = streams.begin();
-            let outgoing = |body| Outgoing::new(body, stream);
-            answer(Rc::clone(&lane), Rc::clone(&peer), request, outgoing)
-        })
-    };
-    let limits = &lane.common.limits;
-    let mut builder = http2::Builder::new(streams);
-    builder
-        .max_concurrent_streams(limits.streams)
-        .max_header_list_size(u32::try_from(limits.head).unwrap_or(u32::MAX))
-        .max_local_error_reset_streams(limits.resets)
-        .enable_connect_protocol();
-    let mut connection = Box::pin(builder.serve_connection(TokioIo::new(stream), service));
-    watch.over(connection.as_mut(), |c| c.graceful_shutdown()).await;
+    let mut connection = Box::pin(Http2::over(lane, peer, streams, stream));
+    watch.over(connection.as_mut(), |connection| connection.get_mut().end()).await;
 }
 
 /// Why a connection is not driven further.

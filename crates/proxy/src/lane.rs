@@ -4,6 +4,7 @@
 use crate::balance::Door;
 use crate::bearer::Bearers;
 use crate::budget::Budget;
+use crate::dates::Dates;
 use crate::errand::Control;
 use crate::first_uses::FirstUses;
 use crate::forms::Allowance;
@@ -65,6 +66,7 @@ pub(crate) struct Lane {
     pub(crate) road: Road,
     pub(crate) recorder: Recorder,
     pub(crate) rays: Rays,
+    pub(crate) dates: Dates,
     pub(crate) slots: Arc<Slots>,
     pub(crate) overload: Rc<Overload>,
     /// Handshakes under way.
@@ -98,6 +100,7 @@ impl Lane {
             ),
             recorder,
             rays: Rays::new(),
+            dates: Dates::default(),
             slots,
             overload: Overload::start(
                 limits,

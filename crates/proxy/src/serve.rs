@@ -19,7 +19,6 @@ use crate::{discovery, preflight};
 use http::header::{CONNECTION, CONTENT_LENGTH, COOKIE, SET_COOKIE};
 use http::request::Parts;
 use http::{HeaderMap, HeaderName, HeaderValue, Request, Response, StatusCode, Uri, Version};
-use hyper::body::Incoming;
 use narthex_model::{RayId, UnixSeconds};
 use narthex_snapshot::{App, ManagedHeaders};
 use narthex_token::{AppSession, AppToken, cookie, set_cookie};
@@ -41,19 +40,18 @@ const RAY: HeaderName = HeaderName::from_static("cf-ray");
 pub(crate) async fn serve(
     lane: &Rc<Lane>,
     peer: &Rc<Peer>,
-    request: Request<Incoming>,
+    head: Parts,
+    body: ClientBody,
 ) -> Response<ProxyBody> {
     let began = Instant::now();
     let world = lane.world(); // one view of the world, kept to the end
     let now = lane.clock.now(); // one instant, passed down as a value
     let ray = lane.rays.next();
-    let (head, body) = request.into_parts();
     let wants = Wants::of(&head.method, &head.headers);
     let http1 = head.version < Version::HTTP_2;
     let scene = Scene { lane, world: &world, peer, ray: &ray, now, wants, http1 };
     let (known, report) = (Known::default(), Report::new(began));
 
-    let body = ClientBody::of(body, lane.common.limits.body());
     let judge = || scene.judge(head, body, &known, &report);
     let course = catch_unwind(AssertUnwindSafe(judge)); // a panic costs this request and nothing else (security rule 40)
     let mut course = course.unwrap_or_else(|_| Course::Answered(scene.failed(began)));

@@ -173,7 +173,7 @@ impl Target {
 /// RFC 8441 with the one protocol we know.
 fn extended_connect(head: &Parts) -> bool {
     head.method == Method::CONNECT
-        && head.extensions.get::<hyper::ext::Protocol>().is_some_and(|p| p.as_str() == "websocket")
+        && head.extensions.get::<h2::ext::Protocol>().is_some_and(|p| p.as_str() == "websocket")
 }
 
 fn check_fields(headers: &HeaderMap, limits: &Limits) -> Result<(), Malformed> {

@@ -4,6 +4,7 @@
 //! trailers pass, because gRPC puts its status there.
 
 use bytes::Bytes;
+use h2::RecvStream;
 use http::HeaderMap;
 use http_body::{Body, Frame, SizeHint};
 use hyper::body::Incoming;
@@ -20,6 +21,9 @@ pub enum BodyError {
     /// The HTTP library gave up on it.
     #[error("the body broke off")]
     Http(#[from] hyper::Error),
+    /// The stream of an HTTP/2 connection ended before it.
+    #[error("the stream broke off")]
+    Stream(#[from] h2::Error),
     /// The origin did.
     #[error("the answer broke off")]
     Origin(#[source] crate::Loss),
@@ -71,12 +75,20 @@ impl From<Bytes> for ClientBody {
 
 /// A body that is still arriving, held to a minimum rate (security §3).
 pub struct Arriving {
-    body: Incoming,
+    body: Inflow,
     received: u64,
     /// `None`: it may come as slowly as it likes.
     rate: Option<MinimumRate>,
     /// Made when the client first keeps us waiting; most bodies never need one.
     pace: Option<Pace>,
+}
+
+/// What brings a body.
+enum Inflow {
+    /// An HTTP/1.1 connection.
+    Connection(Incoming),
+    /// A stream of an HTTP/2 connection, and how many bytes it said it would bring.
+    Stream(RecvStream, Option<u64>),
 }
 
 struct Pace {
@@ -90,7 +102,15 @@ impl ClientBody {
         if body.is_end_stream() {
             return Self::Empty;
         }
-        Self::Incoming(Arriving { body, received: 0, rate: Some(rate), pace: None })
+        Self::Incoming(Arriving::at(rate, Inflow::Connection(body)))
+    }
+
+    /// Wraps the body on a stream of an HTTP/2 connection; `length` is what the request says.
+    pub fn of_stream(body: RecvStream, length: Option<u64>, rate: MinimumRate) -> Self {
+        if body.is_end_stream() {
+            return Self::Empty;
+        }
+        Self::Incoming(Arriving::at(rate, Inflow::Stream(body, length)))
     }
 
     /// Lifts the minimum rate, for calls that stay open and say something now and then.
@@ -126,7 +146,7 @@ impl Body for ClientBody {
         match self {
             Self::Empty => true,
             Self::Whole(_) => false,
-            Self::Incoming(arriving) => arriving.body.is_end_stream(),
+            Self::Incoming(arriving) => arriving.is_end_stream(),
         }
     }
 
@@ -134,15 +154,55 @@ impl Body for ClientBody {
         match self {
             Self::Empty => SizeHint::with_exact(0),
             Self::Whole(bytes) => SizeHint::with_exact(bytes.len() as u64),
-            Self::Incoming(arriving) => arriving.body.size_hint(),
+            Self::Incoming(arriving) => arriving.size_hint(),
+        }
+    }
+}
+
+impl Inflow {
+    fn poll_frame(
+        &mut self,
+        cx: &mut Context<'_>,
+    ) -> Poll<Option<Result<Frame<Bytes>, BodyError>>> {
+        match self {
+            Self::Connection(body) => Pin::new(body).poll_frame(cx).map_err(BodyError::Http),
+            Self::Stream(stream, _) => stream.poll_data(cx).map(|polled| {
+                let data = polled?;
+                if let Ok(data) = &data {
+                    // It is handed on at once, and what hands it on asks for no more than it can pass on.
+                    drop(stream.flow_control().release_capacity(data.len()));
+                }
+                Some(data.map(Frame::data).map_err(BodyError::Stream))
+            }),
         }
     }
 }
 
 impl Arriving {
+    fn at(rate: MinimumRate, body: Inflow) -> Self {
+        Self { body, received: 0, rate: Some(rate), pace: None }
+    }
+
+    fn is_end_stream(&self) -> bool {
+        match &self.body {
+            Inflow::Connection(body) => body.is_end_stream(),
+            Inflow::Stream(stream, _) => stream.is_end_stream(),
+        }
+    }
+
+    fn size_hint(&self) -> SizeHint {
+        match &self.body {
+            Inflow::Connection(body) => body.size_hint(),
+            Inflow::Stream(_, Some(length)) => {
+                SizeHint::with_exact(length.saturating_sub(self.received))
+            }
+            Inflow::Stream(_, None) => SizeHint::default(),
+        }
+    }
+
     fn poll_data(&mut self, cx: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, BodyError>>> {
         loop {
-            match Pin::new(&mut self.body).poll_frame(cx) {
+            match self.body.poll_frame(cx) {
                 Poll::Ready(Some(Ok(frame))) if frame.is_trailers() => {
                     // The HTTP library takes a bare LF for the end of the trailers, and says that there are none
                     // (checklist H25).
@@ -155,7 +215,7 @@ impl Arriving {
                     self.received = self.received.saturating_add(length as u64);
                     return Poll::Ready(Some(Ok(frame)));
                 }
-                Poll::Ready(Some(Err(error))) => return Poll::Ready(Some(Err(error.into()))),
+                Poll::Ready(Some(Err(error))) => return Poll::Ready(Some(Err(error))),
                 Poll::Ready(None) => return Poll::Ready(None),
                 Poll::Pending => {
                     let Some(rate) = self.rate else { return Poll::Pending };

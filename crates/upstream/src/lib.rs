@@ -37,6 +37,7 @@ pub use tls::{check_ca_pool, check_client_certificate};
 pub use transform::{
     Certified, Hop, Introduction, JudgedCertificate, Loop, clean_request, write_managed,
 };
+pub use upgrade::{Tunnel, TunnelOffer};
 pub use upload::CutOff;
 pub use vigil::Cut;
 

@@ -5,6 +5,7 @@
 //! the connection's buffer until both sides have switched (checklist W2).
 
 mod splice;
+mod tunnel;
 mod websocket;
 
 use crate::body::ProxyBody;
@@ -23,6 +24,7 @@ use hyper_util::rt::TokioIo;
 use narthex_http1::Upgraded;
 use narthex_model::RayId;
 use splice::splice;
+pub use tunnel::{Tunnel, TunnelOffer};
 use websocket::Key;
 
 /// An upgrade that a client asks for.
@@ -31,8 +33,15 @@ pub(crate) struct Ask {
     protocols: String,
     /// Of a WebSocket: what the origin has to prove that it read.
     key: Option<Key>,
-    over_http2: bool,
-    client: OnUpgrade,
+    client: Client,
+}
+
+/// The client's side, once it has switched.
+enum Client {
+    /// What becomes of an HTTP/1.1 connection.
+    Connection(OnUpgrade),
+    /// What becomes of a stream of an HTTP/2 connection.
+    Stream(TunnelOffer),
 }
 
 impl Ask {
@@ -48,13 +57,14 @@ impl Ask {
     ) -> Result<Option<Self>, UpstreamError> {
         let bad = |what| Err(UpstreamError::BadUpgrade(what));
         if websocket_over_http2 {
-            let Some(client) = parts.extensions.remove::<OnUpgrade>() else {
+            let Some(client) = parts.extensions.remove::<TunnelOffer>() else {
                 return bad("the stream cannot become a tunnel");
             };
             parts.headers.remove(SEC_WEBSOCKET_KEY);
             parts.headers.insert(SEC_WEBSOCKET_VERSION, HeaderValue::from_static("13"));
             let key = Some(Key::random());
-            return Ok(Some(Self { protocols: "websocket".into(), key, over_http2: true, client }));
+            let client = Client::Stream(client);
+            return Ok(Some(Self { protocols: "websocket".into(), key, client }));
         }
         let protocols = protocols(&parts.headers);
         if protocols.is_empty()
@@ -76,7 +86,15 @@ impl Ask {
                 return bad("Sec-WebSocket-Key is not 16 bytes in base64, once");
             }
         }
-        Ok(Some(Self { protocols: protocols.join(", "), key, over_http2: false, client }))
+        let client = Client::Connection(client);
+        Ok(Some(Self { protocols: protocols.join(", "), key, client }))
+    }
+
+    fn is_over_http2(&self) -> bool {
+        match self.client {
+            Client::Stream(_) => true,
+            Client::Connection(_) => false,
+        }
     }
 
     /// Writes the wish into the request for the origin.
@@ -85,7 +103,7 @@ impl Ask {
         if let Ok(protocols) = HeaderValue::from_str(&self.protocols) {
             headers.insert(UPGRADE, protocols);
         }
-        if let Some(key) = self.key.as_ref().filter(|_| self.over_http2) {
+        if let Some(key) = self.key.as_ref().filter(|_| self.is_over_http2()) {
             *method = Method::GET;
             headers.insert(SEC_WEBSOCKET_KEY, key.value());
         }
@@ -133,7 +151,7 @@ pub(crate) fn switch(
     let protocol = switched.headers_mut().remove(UPGRADE);
     clean_answer(switched.headers_mut(), ray);
     switched.headers_mut().remove(CONTENT_LENGTH);
-    if ask.over_http2 {
+    if ask.is_over_http2() {
         switched.headers_mut().remove(SEC_WEBSOCKET_ACCEPT); // RFC 8441 §5: 200 says it all
     } else {
         *switched.status_mut() = StatusCode::SWITCHING_PROTOCOLS;
@@ -142,9 +160,18 @@ pub(crate) fn switch(
     }
     let is_websocket = ask.key.is_some();
     tokio::task::spawn_local(async move {
-        let Ok(client) = ask.client.await else { return };
-        watch.allow(patience.stream);
-        splice(TokioIo::new(client), origin, watch, patience, is_websocket).await;
+        match ask.client {
+            Client::Connection(client) => {
+                let Ok(client) = client.await else { return };
+                watch.allow(patience.stream);
+                splice(TokioIo::new(client), origin, watch, patience, is_websocket).await;
+            }
+            Client::Stream(client) => {
+                let Some(client) = client.tunnel().await else { return };
+                watch.allow(patience.stream);
+                splice(client, origin, watch, patience, is_websocket).await;
+            }
+        }
     });
     Ok(switched)
 }
@@ -158,7 +185,7 @@ pub(crate) fn refused(
     ask: &Ask,
     mut answer: Response<ProxyBody>,
 ) -> Result<Response<ProxyBody>, UpstreamError> {
-    if !ask.over_http2 {
+    if !ask.is_over_http2() {
         answer.headers_mut().insert(CONNECTION, HeaderValue::from_static("close"));
     } else if answer.status().is_success() {
         return Err(UpstreamError::bad_answer(

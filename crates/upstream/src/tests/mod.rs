@@ -110,8 +110,7 @@ impl Gateway {
         self.revocations.send_modify(|generation| *generation += 1);
     }
 
-    async fn answer(&self, request: Request<Incoming>) -> Response<ProxyBody> {
-        let request = request.map(|body| ClientBody::of(body, RATE));
+    async fn answer(&self, request: Request<ClientBody>) -> Response<ProxyBody> {
         let path = request.uri().path_and_query().cloned().unwrap();
         let websocket_over_http2 = request.method() == Method::CONNECT;
         let admitted = Rc::clone(&self.admitted);
@@ -153,8 +152,9 @@ impl Gateway {
     fn raw(&self) -> DuplexStream {
         let (ours, theirs) = tokio::io::duplex(64 * 1024);
         let gateway = self.clone();
-        let service = service_fn(move |request| {
+        let service = service_fn(move |request: Request<Incoming>| {
             let gateway = gateway.clone();
+            let request = request.map(|body| ClientBody::of(body, RATE));
             async move { Ok::<_, Infallible>(gateway.answer(request).await) }
         });
         let server = hyper::server::conn::http1::Builder::new();
@@ -176,17 +176,54 @@ impl Gateway {
     {
         let (ours, theirs) = tokio::io::duplex(64 * 1024);
         let gateway = self.clone();
-        let service = service_fn(move |request| {
-            let gateway = gateway.clone();
-            async move { Ok::<_, Infallible>(gateway.answer(request).await) }
+        spawn_local(async move {
+            let mut server = ::h2::server::Builder::new();
+            let server = server.enable_connect_protocol().handshake(theirs);
+            let mut server = server.await.unwrap();
+            while let Some(Ok((request, respond))) = server.accept().await {
+                spawn_local(gateway.clone().stream(request, respond));
+            }
         });
-        let mut server = hyper::server::conn::http2::Builder::new(h2::ThisCore);
-        server.enable_connect_protocol();
-        spawn_local(server.serve_connection(TokioIo::new(theirs), service));
         let io = TokioIo::new(ours);
         let (sender, connection) = http2::handshake(TokioExecutor::new(), io).await.unwrap();
         spawn_local(connection);
         sender
+    }
+
+    /// Serves one stream of an HTTP/2 connection.
+    async fn stream(
+        self,
+        request: Request<::h2::RecvStream>,
+        mut respond: ::h2::server::SendResponse<Bytes>,
+    ) {
+        let (mut head, body) = request.into_parts();
+        let (body, tunnel) = if head.method == Method::CONNECT {
+            let (offer, tunnel) = TunnelOffer::of(body);
+            head.extensions.insert(offer);
+            (ClientBody::Empty, tunnel)
+        } else {
+            (ClientBody::of_stream(body, None, RATE), None)
+        };
+        let (head, mut body) = self.answer(Request::from_parts(head, body)).await.into_parts();
+        let tunnel = tunnel.filter(|_| head.status.is_success());
+        let ends = tunnel.is_none() && body.is_end_stream();
+        let mut sink = respond.send_response(Response::from_parts(head, ()), ends).unwrap();
+        if let Some(tunnel) = tunnel {
+            return tunnel.open(|body| Tunnel::new(sink, body));
+        }
+        if ends {
+            return;
+        }
+        while let Some(frame) = body.frame().await {
+            let Ok(frame) = frame else { return sink.send_reset(::h2::Reason::INTERNAL_ERROR) };
+            match frame.into_data() {
+                Ok(data) => sink.send_data(data, false).unwrap(),
+                Err(frame) => {
+                    return sink.send_trailers(frame.into_trailers().unwrap()).unwrap();
+                }
+            }
+        }
+        sink.send_data(Bytes::new(), true).unwrap();
     }
 
     /// One request over a connection of its own, with the whole answer.
