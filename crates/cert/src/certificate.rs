@@ -18,6 +18,10 @@ pub const MAX_CERTIFICATE_BYTES: usize = 32 * 1024;
 /// Names, links and purposes that are kept of one certificate; what lies behind is ignored.
 const MAX_NAMES: usize = 256;
 
+/// Octets of a serial number (RFC 5280 §4.1.2.2), without the one that keeps it from being negative. A longer one could not be named in the
+/// API to revoke it.
+const MAX_SERIAL_OCTETS: usize = 20;
+
 /// A certificate's fields. Reading it says nothing about trust.
 #[derive(Clone, PartialEq, Eq)]
 pub struct Certificate {
@@ -44,6 +48,8 @@ pub struct Certificate {
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub(crate) struct Uses {
     pub(crate) is_ca: bool,
+    /// `keyUsage` is absent or holds `digitalSignature`.
+    pub(crate) signs: bool,
     /// `keyUsage` is absent or holds `keyCertSign`.
     pub(crate) signs_certificates: bool,
     /// `keyUsage` is absent or holds `cRLSign`.
@@ -88,7 +94,10 @@ impl Certificate {
         let found = Extensions::read(parsed.extensions())?;
         let subject = Name::parse(parsed.subject().as_raw()).ok_or(Malformed("subject"))?;
         let nameless = found.uses.is_ca && subject.is_empty();
+        let serial = parsed.raw_serial();
+        let long = serial.strip_prefix(&[0]).unwrap_or(serial).len() > MAX_SERIAL_OCTETS;
         let flaw = found.flaw.or_else(|| nameless.then_some("it is a CA and has no name"));
+        let flaw = flaw.or_else(|| long.then_some("its serial number has more than 20 octets"));
         Ok(Self {
             subject,
             flaw,
@@ -323,13 +332,14 @@ impl Extensions {
             ocsp_urls: Vec::new(),
             uses: Uses {
                 is_ca: false,
+                signs: true,
                 signs_certificates: true,
                 signs_lists: true,
                 signs_ocsp: false,
             },
             flaw: None,
         };
-        let mut constraints = None;
+        let (mut constraints, mut usage_of_ca) = (None, false);
         for extension in extensions {
             if extension.critical && !OBEYED.contains(&extension.oid.to_id_string().as_str()) {
                 found.flaw = Some("it holds a critical extension that is not understood here");
@@ -360,7 +370,14 @@ impl Extensions {
                         Some(empty(&names.permitted_subtrees) && empty(&names.excluded_subtrees));
                 }
                 ParsedExtension::BasicConstraints(basic) => found.uses.is_ca = basic.ca,
-                ParsedExtension::KeyUsage(usage) => found.uses.set(usage),
+                ParsedExtension::KeyUsage(usage) => {
+                    usage_of_ca = usage.key_cert_sign();
+                    found.uses.set(usage);
+                }
+                // RFC 5280 §6.1 demands that they be processed, whether or not the issuer marked them as critical.
+                ParsedExtension::PolicyConstraints(_) => {
+                    found.flaw = Some("it holds policy constraints, which are not evaluated here");
+                }
                 ParsedExtension::ExtendedKeyUsage(usage) => {
                     found.uses.signs_ocsp = usage.ocsp_signing;
                 }
@@ -378,6 +395,9 @@ impl Extensions {
                 _ => {}
             }
         }
+        if usage_of_ca && !found.uses.is_ca {
+            found.flaw = Some("it is no CA and its key usage holds keyCertSign"); // RFC 5280 §4.2.1.9
+        }
         match constraints {
             None => {}
             Some(_) if !found.uses.is_ca => {
@@ -392,6 +412,7 @@ impl Extensions {
 
 impl Uses {
     fn set(&mut self, usage: &KeyUsage) {
+        self.signs = usage.digital_signature();
         self.signs_certificates = usage.key_cert_sign();
         self.signs_lists = usage.crl_sign();
     }

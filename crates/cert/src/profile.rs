@@ -1,5 +1,5 @@
-//! What we demand of a path beyond what the library demands: that its CAs may sign certificates, strength of the leaf's
-//! key, validity of the anchor, revocation, OCSP.
+//! What we demand of a path beyond what the library demands: that its CAs may sign certificates and its leaf a handshake,
+//! strength of the leaf's key, validity of the anchor, revocation, OCSP.
 
 use crate::trust::{Member, OcspRule};
 use crate::{
@@ -58,6 +58,8 @@ pub(crate) fn judge(
         .or_else(|| {
             path[1..].iter().any(|c| !c.uses.signs_certificates).then_some(Reason::InvalidCa)
         })
+        // A client signs the handshake (RFC 5246 §7.4.6, RFC 8446 §4.4.2.2).
+        .or_else(|| (!leaf.uses.signs).then_some(Reason::Purpose))
         .or_else(|| (!leaf.key().is_strong()).then_some(Reason::WeakKey))
         .or_else(|| revoked(members, path).then_some(Reason::Revoked))
         .or_else(|| members.iter().find_map(|m| standing.judge_lists(m, leaf, now)))

@@ -22,7 +22,7 @@ pub enum Reason {
     ListTooOld,
     /// Its CA demands an OCSP answer, and none in force says `good`.
     NoOcspAnswer,
-    /// It is not made for client authentication (extended key usage), or it is a CA.
+    /// It is not made for client authentication (extended key usage) or for signing (key usage), or it is a CA.
     Purpose,
     /// Signed with SHA-1, MD5 or another algorithm that is not accepted.
     WeakSignature,

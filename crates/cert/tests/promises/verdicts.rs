@@ -76,6 +76,12 @@ fn a_path_to_an_authority_of_the_hostname_is_trusted_and_near_misses_are_not() {
     let middle = ours.below("Middle", vec![ca()]);
     let no_ca = ours.below("No CA", vec![]);
     let no_sign = ours.below("May not sign", vec![ca(), usage(0x02)]);
+    let explicit_policy = extension("2.5.29.36", false, &tlv(0x30, &[0x80, 1, 0]));
+    let policed = ours.below("Policed", vec![ca(), explicit_policy]);
+    let numbered = |serial: &[u8]| {
+        Forged { serial, subject: cn("a"), issuer: cn("Our CA"), extensions: client() }
+            .sign(&key(), &ours.key)
+    };
     let short =
         ours.below("Short", vec![extension("2.5.29.19", true, &seq(&[&[1, 1, 0xff], &[2, 1, 0]]))]);
     let under_short = short.below("Too deep", vec![ca()]);
@@ -181,6 +187,38 @@ fn a_path_to_an_authority_of_the_hostname_is_trusted_and_near_misses_are_not() {
             vec![ours.signs("a", &holder, with(extension("1.2.3.4", false, &[5, 0])))],
             None,
         ),
+        (
+            "a key for signing", // digitalSignature
+            vec![ours.signs("a", &holder, with(usage(0x80)))],
+            None,
+        ),
+        (
+            "a key for signing and for sealing keys",
+            vec![ours.signs("a", &holder, with(usage(0xa0)))],
+            None,
+        ),
+        (
+            "a key for sealing keys alone", // keyEncipherment
+            vec![ours.signs("a", &holder, with(usage(0x20)))],
+            Some(Reason::Purpose),
+        ),
+        (
+            "a key for signing certificates, of no CA",
+            vec![ours.signs("a", &holder, with(usage(0x84)))],
+            Some(Reason::Malformed),
+        ),
+        (
+            "below policy constraints that are not marked as critical",
+            vec![policed.signs("a", &holder, client()), policed.der.clone()],
+            Some(Reason::Malformed),
+        ),
+        ("a serial number of 20 octets", vec![numbered(&[0x7f; 20])], None),
+        (
+            "a serial number of 20 octets, which would be negative without a zero before them",
+            vec![numbered(&[&[0][..], &[0xff; 20]].concat())],
+            None,
+        ),
+        ("a serial number of 21 octets", vec![numbered(&[0x7f; 21])], Some(Reason::Malformed)),
     ];
     let trust = ours.trust();
     for (case, ders, want) in table {
