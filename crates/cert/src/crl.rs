@@ -158,7 +158,7 @@ impl RevocationList {
     ///
     /// # Errors
     /// [`CrlFault::Older`].
-    pub fn after(self, current: &Self) -> Result<Self, CrlFault> {
+    pub fn after(&self, current: &Self) -> Result<(), CrlFault> {
         let number_falls = match (&self.number, &current.number) {
             (Some(new), Some(old)) => new < old,
             (None, Some(_)) => true,
@@ -167,7 +167,7 @@ impl RevocationList {
         if number_falls || self.this_update < current.this_update {
             return Err(CrlFault::Older);
         }
-        Ok(self)
+        Ok(())
     }
 
     /// Who issued it.
@@ -224,13 +224,26 @@ impl RevocationList {
         certificate.issuer() == &self.issuer && self.scope.includes(certificate)
     }
 
-    /// Tells two contents apart.
-    pub(crate) fn digest(&self) -> &[u8; 32] {
+    /// Tells two contents apart: SHA-256 of the DER, or of what a delta was merged onto.
+    #[must_use]
+    pub fn digest(&self) -> &[u8; 32] {
         &self.digest
     }
 }
 
+/// What stands for the DER of a list: see [`RevocationList::digest`].
+#[must_use]
+pub fn list_digest(der: &[u8]) -> [u8; 32] {
+    certificate::sha256(der)
+}
+
 impl DeltaList {
+    /// SHA-256 of the DER.
+    #[must_use]
+    pub fn digest(&self) -> &[u8; 32] {
+        &self.digest
+    }
+
     /// Reads a delta (DER or PEM) and checks that a certificate of `authority` signed it.
     ///
     /// # Errors

@@ -29,7 +29,7 @@ mod verdict;
 pub use authority::{Authority, AuthorityFault};
 pub use certificate::{Certificate, CertificateFault, MAX_CERTIFICATE_BYTES};
 pub use chain::{ChainFault, MAX_CHAIN_BYTES, MAX_CHAIN_CERTIFICATES, PresentedChain};
-pub use crl::{CrlFault, DeltaList, MAX_CRL_BYTES, RevocationList};
+pub use crl::{CrlFault, DeltaList, MAX_CRL_BYTES, RevocationList, list_digest};
 pub use facts::Facts;
 pub use issuing::{Issued, IssuingCa, IssuingFault, MAX_VALIDITY_DAYS};
 pub use key::KeyKind;

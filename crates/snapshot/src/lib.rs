@@ -25,7 +25,7 @@ pub use countries::{Countries, CountriesError};
 pub use fault::{Fault, FaultAt, FaultCode};
 pub use live::Live;
 pub use ocsp::{OcspAnswers, OcspAsk, OcspCounts};
-pub use revocation_lists::{RevocationLists, UnusableList};
+pub use revocation_lists::{ReadList, RevocationLists, UnusableList};
 pub use revocations::{LONGEST_TOKEN_SECONDS, Revocations};
 pub use sessions::Sessions;
 pub use snapshot::{Materials, Snapshot};

@@ -77,6 +77,12 @@ pub trait Store: Send + Sync {
     /// Every list, by authority and source.
     async fn crls(&self) -> Result<Vec<StoredCrl>, StoreError>;
 
+    /// Those of one authority, by source.
+    async fn crls_of(
+        &self,
+        authority: CertificateAuthorityId,
+    ) -> Result<Vec<StoredCrl>, StoreError>;
+
     /// Keeps a list, or the news that it could not be had; replaces what was kept for the same source. Whether the
     /// authority was there; nothing is kept for one that is not. Deleting an authority forgets its lists.
     async fn put_crl(&self, crl: &StoredCrl) -> Result<bool, StoreError>;

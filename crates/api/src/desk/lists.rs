@@ -3,12 +3,12 @@
 
 use super::{Desk, Pen};
 use crate::error::{ApiError, Kind};
-use narthex_cert::{Authority, CrlFault, DeltaList, RevocationList};
+use narthex_cert::{Authority, CrlFault, RevocationList};
 use narthex_model::{
     CertificateAuthority, CertificateAuthorityId, CrlFailure, CrlSource, StoredCrl, Timestamp,
     UnixSeconds,
 };
-use narthex_snapshot::Materials;
+use narthex_snapshot::{Materials, ReadList};
 use narthex_store::AdminRecord;
 use std::sync::Arc;
 
@@ -31,9 +31,11 @@ impl Desk {
         let kept = self.kept(id, &source).await?;
         let before = kept.as_ref().and_then(|list| list.der.clone());
         let bytes = bytes.to_vec();
-        let judged = judge(Arc::clone(&authority), before.clone(), bytes).await?;
-        let der = match judged {
-            Ok(der) => der,
+        let in_force = &pen.materials.revocation_lists;
+        let last = before.as_deref().and_then(|der| in_force.full(id, der)).cloned();
+        let judged = judge(Arc::clone(&authority), last, bytes).await?;
+        let (der, read) = match judged {
+            Ok(judged) => judged,
             Err(fault) => return Ok(Err(fault)),
         };
         if let Some(audit) = audit {
@@ -51,7 +53,7 @@ impl Desk {
             return Err(ApiError::Missing(Kind::Certificate));
         }
         if changed {
-            self.renew_lists(&mut pen, id, &authority).await?;
+            self.renew_lists(&mut pen, id, &authority, Some(read)).await?;
         }
         Ok(Ok(list))
     }
@@ -92,7 +94,7 @@ impl Desk {
         self.note(&pen, audit).await?;
         let there = self.store.delete_crl(id, source).await?;
         let authority = self.authority(id)?;
-        self.renew_lists(&mut pen, id, &authority).await?;
+        self.renew_lists(&mut pen, id, &authority, None).await?;
         Ok(there)
     }
 
@@ -110,14 +112,14 @@ impl Desk {
             CrlSource::Url(url) => !urls.iter().any(|known| known.as_str() == &**url),
             CrlSource::Upload(_) => false,
         };
-        let kept = self.store.crls().await?;
+        let kept = self.store.crls_of(said.id).await?;
         let mut forgotten = false;
-        for list in kept.iter().filter(|list| list.authority == said.id && unused(list)) {
+        for list in kept.iter().filter(|list| unused(list)) {
             forgotten |= self.store.delete_crl(said.id, &list.source).await?;
         }
         if forgotten {
             let authority = self.authority(said.id)?;
-            self.renew_lists(&mut pen, said.id, &authority).await?;
+            self.renew_lists(&mut pen, said.id, &authority, None).await?;
         }
         Ok(())
     }
@@ -135,21 +137,23 @@ impl Desk {
         id: CertificateAuthorityId,
         source: &CrlSource,
     ) -> Result<Option<StoredCrl>, ApiError> {
-        let all = self.store.crls().await?;
-        Ok(all.into_iter().find(|list| list.authority == id && list.source == *source))
+        let all = self.store.crls_of(id).await?;
+        Ok(all.into_iter().find(|list| list.source == *source))
     }
 
-    /// Puts the lists of one authority in force as they are kept.
+    /// Puts the lists of one authority in force as they are kept; `fresh` is one of them that was read just now.
     async fn renew_lists(
         &self,
         pen: &mut Pen,
         id: CertificateAuthorityId,
         authority: &Arc<Authority>,
+        fresh: Option<ReadList>,
     ) -> Result<(), ApiError> {
-        let kept = self.store.crls().await?;
+        let kept = self.store.crls_of(id).await?;
         let (before, authority) =
             (Arc::clone(&pen.materials.revocation_lists), Arc::clone(authority));
-        let reading = tokio::task::spawn_blocking(move || before.with(id, &authority, &kept));
+        let reading =
+            tokio::task::spawn_blocking(move || before.with(id, &authority, &kept, fresh));
         let (lists, unusable) = reading.await.map_err(|why| ApiError::Internal(why.to_string()))?;
         for list in unusable {
             tracing::error!(authority.id = %id, source = %list.source, "a kept revocation list cannot be used: {}", list.fault);
@@ -159,24 +163,19 @@ impl Desk {
     }
 }
 
-/// Whether a list may follow the one before from its source; its DER. On a thread of its own: lists are long.
+/// Whether a list may follow the one before from its source; its DER, and what was read. On a thread of its own: lists are long.
 async fn judge(
     authority: Arc<Authority>,
-    before: Option<Arc<[u8]>>,
+    before: Option<Arc<RevocationList>>,
     bytes: Vec<u8>,
-) -> Result<Result<Arc<[u8]>, CrlFault>, ApiError> {
+) -> Result<Result<(Arc<[u8]>, ReadList), CrlFault>, ApiError> {
     let judging = tokio::task::spawn_blocking(move || {
-        match RevocationList::open(&bytes, &authority) {
-            Ok(list) => {
-                let before = before.map(|der| RevocationList::open(&der, &authority));
-                if let Some(Ok(before)) = before {
-                    list.after(&before)?;
-                }
-            }
-            Err(CrlFault::IsDelta) => drop(DeltaList::open(&bytes, &authority)?),
-            Err(fault) => return Err(fault),
+        let read = ReadList::open(&bytes, &authority)?;
+        match (&read, before) {
+            (ReadList::Full(list), Some(before)) => list.after(&before)?,
+            (ReadList::Full(_), None) | (ReadList::Delta(_), _) => {}
         }
-        der_of(bytes)
+        Ok((der_of(bytes)?, read))
     });
     judging.await.map_err(|why| ApiError::Internal(why.to_string()))
 }

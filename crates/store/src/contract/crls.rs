@@ -36,6 +36,8 @@ pub(super) async fn lists_are_kept_as_long_as_their_authority(
     good.failure = Some(CrlFailure { at: Timestamp(NOW.plus(5)), why: "no answer".to_owned() });
     assert!(store.put_crl(&good).await?, "replaced");
     assert_eq!(store.crls().await?, [good.clone(), never.clone()]);
+    assert_eq!(store.crls_of(ours.id).await?, [good.clone(), never.clone()]);
+    assert_eq!(store.crls_of(CertificateAuthorityId::random()).await?, [], "another's");
     assert!(store.delete_crl(ours.id, &never.source).await?);
     assert!(!store.delete_crl(ours.id, &never.source).await?, "gone already");
     assert_eq!(store.crls().await?, [good]);

@@ -17,17 +17,33 @@ pub(super) async fn all(main: &Database) -> Result<Vec<StoredCrl>, StoreError> {
     )
     .fetch_all(main.readers())
     .await?;
-    let crl = |(authority, source, der, taken_at, failed_at, failure): Row| {
-        let time = |at: i64| Timestamp(UnixSeconds(at));
-        Ok(StoredCrl {
-            authority: parse("crl.authority", &authority)?,
-            source: CrlSource::from(source),
-            der: der.map(Into::into),
-            taken_at: taken_at.map(time),
-            failure: failed_at.zip(failure).map(|(at, why)| CrlFailure { at: time(at), why }),
-        })
-    };
     rows.into_iter().map(crl).collect()
+}
+
+pub(super) async fn of(
+    main: &Database,
+    authority: CertificateAuthorityId,
+) -> Result<Vec<StoredCrl>, StoreError> {
+    let rows: Vec<Row> = sqlx::query_as(
+        "SELECT authority, source, der, taken_at, failed_at, failure FROM crl WHERE authority = $1 ORDER BY source",
+    )
+    .bind(authority.to_string())
+    .fetch_all(main.readers())
+    .await?;
+    rows.into_iter().map(crl).collect()
+}
+
+fn crl(
+    (authority, source, der, taken_at, failed_at, failure): Row,
+) -> Result<StoredCrl, StoreError> {
+    let time = |at: i64| Timestamp(UnixSeconds(at));
+    Ok(StoredCrl {
+        authority: parse("crl.authority", &authority)?,
+        source: CrlSource::from(source),
+        der: der.map(Into::into),
+        taken_at: taken_at.map(time),
+        failure: failed_at.zip(failure).map(|(at, why)| CrlFailure { at: time(at), why }),
+    })
 }
 
 /// Nothing is kept for an authority that was deleted meanwhile.

@@ -109,6 +109,13 @@ impl Store for SqliteStore {
         crls::all(&self.main).await
     }
 
+    async fn crls_of(
+        &self,
+        authority: CertificateAuthorityId,
+    ) -> Result<Vec<StoredCrl>, StoreError> {
+        crls::of(&self.main, authority).await
+    }
+
     async fn put_crl(&self, crl: &StoredCrl) -> Result<bool, StoreError> {
         crls::put(&self.main, crl).await
     }
