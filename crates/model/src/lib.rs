@@ -26,6 +26,7 @@ mod rule;
 mod sealed;
 mod secret;
 mod service_token;
+mod written_host;
 
 pub use application::{
     AppKind, Application, CookieSettings, CorsHeaders, PolicyLink, SameSite, UnknownAppKind,
@@ -67,3 +68,4 @@ pub use rule::{InvalidRule, Rule, RuleSet, Selector};
 pub use sealed::{InvalidMasterKey, MasterKey, Unsealable};
 pub use secret::{Secret, SecretHash};
 pub use service_token::ServiceToken;
+pub use written_host::WrittenHostname;

@@ -118,12 +118,12 @@ fn associations(
     let mut hosts: BTreeMap<&Hostname, Vec<&Arc<CertificateAuthority>>> = BTreeMap::new();
     for authority in configuration.certificate_authorities.values() {
         for host in &authority.hostnames {
-            hosts.entry(host).or_default().push(authority);
+            hosts.entry(host.host()).or_default().push(authority);
         }
     }
     for setting in configuration.hostname_settings.values() {
         if setting.client_certificate_forwarding || !setting.request_headers.is_empty() {
-            hosts.entry(&setting.hostname).or_default();
+            hosts.entry(setting.hostname.host()).or_default();
         }
     }
     hosts

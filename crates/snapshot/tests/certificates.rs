@@ -39,7 +39,10 @@ fn setting(mut parts: Parts, host: &str, settings: Value) -> Parts {
     let mut body = json!({"hostname": host, "client_certificate_forwarding": false});
     body.as_object_mut().expect("an object").extend(settings.as_object().expect("one").clone());
     let setting: HostnameSetting = serde_json::from_value(body).expect("a setting");
-    parts.configuration.hostname_settings.insert(setting.hostname.clone(), Arc::new(setting));
+    parts
+        .configuration
+        .hostname_settings
+        .insert(setting.hostname.host().clone(), Arc::new(setting));
     parts
 }
 

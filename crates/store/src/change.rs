@@ -121,7 +121,7 @@ impl Change {
             }
             Self::DeleteCertificateAuthority(id) => format!("delete certificate_authority {id}"),
             Self::PutHostnameSetting(setting) => {
-                format!("put hostname_setting {}", setting.hostname)
+                format!("put hostname_setting {}", setting.hostname.host())
             }
             Self::DeleteHostnameSetting(host) => format!("delete hostname_setting {host}"),
             Self::PutClientCertificate(it) => format!("put client_certificate {}", it.id),

@@ -11,6 +11,7 @@ use crate::error::ApiError;
 use crate::fields::Fields;
 use narthex_model::{
     ForwardedForm, ForwardedRequests, HeaderRules, Hostname, HostnameSetting, Premises,
+    WrittenHostname,
 };
 use narthex_snapshot::FaultAt;
 use serde_json::{Value, json};
@@ -27,7 +28,7 @@ fn document(setting: &HostnameSetting) -> Value {
 
 /// One entry of the body.
 struct Entry {
-    hostname: Hostname,
+    hostname: WrittenHostname,
     forwarding: bool,
     /// `None`: as before.
     requests: Option<ForwardedRequests>,
@@ -97,7 +98,7 @@ fn all(call: &Call) -> Value {
     let settings = standing.configuration.hostname_settings.values();
     let seen = settings.filter(|it| match &call.scope {
         Scope::Account => true,
-        Scope::Zone(_) => belongs(&it.hostname, &call.scope, &snapshot.premises),
+        Scope::Zone(_) => belongs(it.hostname.host(), &call.scope, &snapshot.premises),
     });
     seen.map(|it| document(it)).collect()
 }
@@ -114,11 +115,11 @@ pub(crate) async fn update(call: Call) -> Result<Answer, ApiError> {
         let at = format!("/settings/{place}");
         let entry = Entry::read(&Fields::within(at.clone(), value)?)?;
         let snapshot = call.parts.live.snapshot.load();
-        if !belongs(&entry.hostname, &call.scope, &snapshot.premises) {
+        if !belongs(entry.hostname.host(), &call.scope, &snapshot.premises) {
             let host = entry.hostname.to_string();
             return Err(ApiError::ForeignHostname { pointer: format!("{at}/hostname"), host });
         }
-        if entries.iter().any(|other| other.hostname == entry.hostname) {
+        if entries.iter().any(|other| other.hostname.host() == entry.hostname.host()) {
             let reason = format!("{} stands twice", entry.hostname);
             return Err(ApiError::invalid(format!("{at}/hostname"), reason));
         }
@@ -128,9 +129,10 @@ pub(crate) async fn update(call: Call) -> Result<Answer, ApiError> {
     let outcome = call.parts.desk.change(&audit, |configuration| {
         for entry in &entries {
             let settings = &mut configuration.hostname_settings;
-            let new = entry.onto(settings.get(&entry.hostname).map(AsRef::as_ref));
-            if settings.get(&entry.hostname).is_none_or(|old| **old != new) {
-                settings.insert(entry.hostname.clone(), Arc::new(new));
+            let host = entry.hostname.host();
+            let new = entry.onto(settings.get(host).map(AsRef::as_ref));
+            if settings.get(host).is_none_or(|old| **old != new) {
+                settings.insert(host.clone(), Arc::new(new));
             }
         }
         Ok(())
@@ -139,7 +141,7 @@ pub(crate) async fn update(call: Call) -> Result<Answer, ApiError> {
     let written = |_: FaultAt, pointer: &str| {
         let mut parts = pointer.splitn(3, '/').skip(1);
         let (host, member) = (parts.next().unwrap_or_default(), parts.next().unwrap_or_default());
-        let place = entries.iter().position(|entry| entry.hostname.as_str() == host);
+        let place = entries.iter().position(|entry| entry.hostname.host().as_str() == host);
         place.map_or(String::new(), |place| format!("/settings/{place}/{member}"))
     };
     let places = [(FaultAt::HostnameSettings, String::new())];

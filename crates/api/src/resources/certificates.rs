@@ -9,7 +9,7 @@ use crate::resources::authority_form::{Uploaded, expiring};
 use crate::resources::found;
 use narthex_model::{
     AuthorityKind, CertificateAuthority, CertificateAuthorityId, Configuration, Hostname,
-    RevocationChecks,
+    RevocationChecks, WrittenHostname,
 };
 use narthex_snapshot::FaultAt;
 use serde_json::{Value, json};
@@ -59,10 +59,10 @@ impl Call {
 }
 
 /// Hostnames; through a zone's door only those of the zone.
-fn hostnames(fields: &Fields, name: &str, call: &Call) -> Result<Vec<Hostname>, ApiError> {
-    let hosts: Vec<Hostname> = fields.or_default(name)?;
+fn hostnames(fields: &Fields, name: &str, call: &Call) -> Result<Vec<WrittenHostname>, ApiError> {
+    let hosts: Vec<WrittenHostname> = fields.or_default(name)?;
     for (place, host) in hosts.iter().enumerate() {
-        call.of_this_zone(host, format!("/{name}/{place}"))?;
+        call.of_this_zone(host.host(), format!("/{name}/{place}"))?;
     }
     Ok(hosts)
 }

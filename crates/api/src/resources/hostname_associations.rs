@@ -8,6 +8,7 @@ use crate::resources::certificates::places;
 use crate::resources::managed_ca::{all_managed, managed};
 use narthex_model::{
     AuthorityKind, CertificateAuthority, CertificateAuthorityId, Configuration, Hostname,
+    WrittenHostname,
 };
 use serde_json::{Value, json};
 use std::sync::Arc;
@@ -20,7 +21,7 @@ impl Call {
 
     fn associated(&self, authority: Option<&Arc<CertificateAuthority>>) -> Value {
         let hosts = authority.iter().flat_map(|authority| &authority.hostnames);
-        let here: Vec<&Hostname> = hosts.filter(|host| self.is_here(host)).collect();
+        let here: Vec<_> = hosts.filter(|host| self.is_here(host.host())).collect();
         json!({ "hostnames": here })
     }
 }
@@ -50,10 +51,10 @@ pub(crate) async fn get(call: Call) -> Result<Answer, ApiError> {
 pub(crate) async fn update(call: Call) -> Result<Answer, ApiError> {
     let fields = call.fields()?;
     let id: Option<CertificateAuthorityId> = fields.read("mtls_certificate_id")?;
-    let hosts: Vec<Hostname> = fields.or_default("hostnames")?;
+    let hosts: Vec<WrittenHostname> = fields.or_default("hostnames")?;
     for (place, host) in hosts.iter().enumerate() {
-        call.of_this_zone(host, format!("/hostnames/{place}"))?;
-        if hosts[..place].contains(host) {
+        call.of_this_zone(host.host(), format!("/hostnames/{place}"))?;
+        if hosts[..place].iter().any(|other| other.host() == host.host()) {
             return Err(fields.refuse("hostnames", format!("{host} stands twice")));
         }
     }
@@ -73,7 +74,7 @@ pub(crate) async fn update(call: Call) -> Result<Answer, ApiError> {
             };
             let changed: Vec<_> = changed.into_iter().map(Arc::clone).collect();
             for old in changed {
-                let elsewhere = old.hostnames.iter().filter(|host| !call.is_here(host)).cloned();
+                let elsewhere = old.hostnames.iter().filter(|it| !call.is_here(it.host())).cloned();
                 let new = Arc::new(CertificateAuthority {
                     hostnames: elsewhere.chain(hosts.iter().cloned()).collect(),
                     updated_at: call.stamp(),

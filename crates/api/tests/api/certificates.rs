@@ -105,6 +105,40 @@ async fn an_authority_is_uploaded_associated_and_deleted() {
 }
 
 #[tokio::test]
+async fn hostnames_come_back_as_they_were_written_and_are_one_however_they_are() {
+    let gateway = Gateway::new().await;
+    let ca = Ca::new("Staff CA");
+    let hosts = json!(["App.Example.COM", "wiki.example.com"]);
+    let made = upload(&gateway, &ca, hosts.clone()).await;
+    let one = format!("{CERTIFICATES}/{}", id(&made));
+    assert_eq!(made["associated_hostnames"], hosts);
+    assert_eq!(gateway.result(Method::GET, &one, "", 200).await["associated_hostnames"], hosts);
+    assert_eq!(trust(&gateway, "app.example.com").map(|(count, _)| count), Some(1));
+    let respelled = json!({"name": "Staff", "associated_hostnames": ["app.example.com."]});
+    let changed = gateway.result(Method::PUT, &one, &respelled, 200).await;
+    assert_eq!(changed["associated_hostnames"], respelled["associated_hostnames"]);
+    assert_eq!(trust(&gateway, "app.example.com").map(|(count, _)| count), Some(1));
+    let twice = json!({"associated_hostnames": ["app.example.com", "APP.example.com"]});
+    assert_eq!(gateway.refusal(Method::PUT, &one, &twice).await.0, 400);
+
+    let associations = "{Z}/certificate_authorities/hostname_associations";
+    let body = json!({"hostnames": ["API.example.com"]});
+    assert_eq!(gateway.result(Method::PUT, associations, &body, 200).await, body);
+    assert_eq!(gateway.result(Method::GET, associations, "", 200).await, body);
+    let twice = json!({"hostnames": ["API.example.com", "api.example.com"]});
+    assert_eq!(gateway.refusal(Method::PUT, associations, &twice).await.0, 400);
+
+    let settings = format!("{CERTIFICATES}/settings");
+    let setting = |hostname: &str| json!({"hostname": hostname, "china_network": false, "client_certificate_forwarding": true});
+    for spelling in ["APP.example.com", "App.example.com"] {
+        let body = json!({"settings": [setting(spelling)]});
+        let all = gateway.result(Method::PUT, &settings, &body, 202).await;
+        let names: Vec<_> = all.as_array().unwrap().iter().map(|it| &it["hostname"]).collect();
+        assert_eq!(names, [spelling], "one setting, as it was written last");
+    }
+}
+
+#[tokio::test]
 async fn what_is_no_authority_of_ours_is_refused_with_its_place() {
     let gateway = Gateway::new().await;
     let ca = Ca::new("Staff CA");

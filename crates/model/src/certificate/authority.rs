@@ -1,7 +1,7 @@
 //! Authorities: whose client certificates are trusted, and for which hostnames (access-protocol §7.2).
 
 use super::{CertificatePem, RevocationChecks};
-use crate::{CertificateAuthorityId, Hostname, Secret, Timestamp, ZoneId};
+use crate::{CertificateAuthorityId, Secret, Timestamp, WrittenHostname, ZoneId};
 use serde::{Deserialize, Serialize};
 
 /// Through which part of the contract an authority came. All three are trusted alike for their hostnames.
@@ -32,7 +32,7 @@ pub struct CertificateAuthority {
     pub key: Option<Secret>,
     /// The hostnames on which its certificates are asked for and trusted, in the order they were written.
     #[serde(default)]
-    pub hostnames: Vec<Hostname>,
+    pub hostnames: Vec<WrittenHostname>,
     /// How it is found out that a certificate was revoked.
     #[serde(default)]
     pub revocation: RevocationChecks,

@@ -1,7 +1,7 @@
 //! What an origin is told about client certificates, hostname by hostname (access-protocol §7.3, §7.6).
 
 use super::HeaderRules;
-use crate::Hostname;
+use crate::WrittenHostname;
 use serde::{Deserialize, Serialize};
 
 /// On which requests of a connection the certificate is forwarded.
@@ -52,7 +52,7 @@ impl ForwardedForm {
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct HostnameSetting {
     /// The hostname.
-    pub hostname: Hostname,
+    pub hostname: WrittenHostname,
     /// Whether the certificate is forwarded to the origin; a certificate is then asked for.
     pub client_certificate_forwarding: bool,
     /// On which requests (ours, not the contract's).

@@ -18,7 +18,7 @@ async fn town(ours: &Ca, setting: Value) -> Town {
     let setting: HostnameSetting = serde_json::from_value(body).unwrap();
     town.publish(|configuration| {
         ours.put(configuration, &[HOST], json!({}));
-        configuration.hostname_settings.insert(setting.hostname.clone(), Arc::new(setting));
+        configuration.hostname_settings.insert(setting.hostname.host().clone(), Arc::new(setting));
     });
     town
 }

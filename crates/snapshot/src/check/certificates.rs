@@ -75,10 +75,10 @@ fn hostnames(premises: &Premises, authority: &CertificateAuthority) -> Result<()
     }
     for (place, host) in names.iter().enumerate() {
         let pointer = format!("/associated_hostnames/{place}");
-        if names[..place].contains(host) {
+        if names[..place].iter().any(|other| other.host() == host.host()) {
             return Err(Fault::invalid(at, pointer, format!("{host} stands twice")));
         }
-        ours(premises, host).map_err(|message| Fault::invalid(at, pointer, message))?;
+        ours(premises, host.host()).map_err(|message| Fault::invalid(at, pointer, message))?;
     }
     Ok(())
 }
@@ -140,8 +140,8 @@ fn is_web(url: &Url) -> bool {
 
 fn settings(premises: &Premises, configuration: &Configuration) -> Result<(), Fault> {
     for setting in configuration.hostname_settings.values() {
-        ours(premises, &setting.hostname).map_err(|message| {
-            let pointer = format!("/{}/hostname", setting.hostname);
+        ours(premises, setting.hostname.host()).map_err(|message| {
+            let pointer = format!("/{}/hostname", setting.hostname.host());
             Fault::invalid(FaultAt::HostnameSettings, pointer, message)
         })?;
     }

@@ -68,7 +68,7 @@ pub(super) fn configuration() -> Configuration {
         identity_providers: BTreeMap::from([(idp.id, Arc::new(idp))]),
         service_tokens: BTreeMap::from([(token.id, Arc::new(token))]),
         certificate_authorities: BTreeMap::from([(authority.id, Arc::new(authority))]),
-        hostname_settings: BTreeMap::from([(setting.hostname.clone(), Arc::new(setting))]),
+        hostname_settings: BTreeMap::from([(setting.hostname.host().clone(), Arc::new(setting))]),
         client_certificates: BTreeMap::from([(issued.id, Arc::new(issued))]),
         managed_transforms: BTreeMap::from([(transforms.zone.clone(), Arc::new(transforms))]),
     }

@@ -51,7 +51,7 @@ pub(super) fn edit(master: &MasterKey, change: &Change) -> Edit {
             Edit::Put((AUTHORITY.to_owned(), it.id.to_string(), to_json(it), sealed))
         }
         Change::PutHostnameSetting(it) => {
-            put(HOSTNAME_SETTING, it.hostname.to_string(), to_json(it))
+            put(HOSTNAME_SETTING, it.hostname.host().to_string(), to_json(it))
         }
         Change::PutClientCertificate(it) => put(CLIENT_CERTIFICATE, it.id.to_string(), to_json(it)),
         Change::PutManagedTransforms(it) => {
@@ -108,7 +108,7 @@ pub(super) fn read(
         }
         HOSTNAME_SETTING => {
             let it: narthex_model::HostnameSetting = from_json(&place, body)?;
-            configuration.hostname_settings.insert(it.hostname.clone(), Arc::new(it));
+            configuration.hostname_settings.insert(it.hostname.host().clone(), Arc::new(it));
         }
         CLIENT_CERTIFICATE => {
             let it: narthex_model::ClientCertificate = from_json(&place, body)?;
