@@ -49,11 +49,10 @@ fn clean(bencher: Bencher<'_, '_>, cookies: usize, lies: bool) {
         client: "192.0.2.1".parse().expect("an address"),
         through: None,
         country: None,
-        ray: &ray,
     };
     let who = Introduction { token: Some(&assertion), email: Some(&email), ..Default::default() };
     let cleaned = |mut headers: HeaderMap| {
-        assert!(clean_request(&mut headers, black_box(&hop), &who).is_ok());
+        assert!(clean_request(&mut headers, black_box(&hop), &who, &ray).is_ok());
         headers
     };
     assert_eq!(cleaned(request.clone()).get("cf-access-jwt-assertion"), Some(&assertion));
