@@ -1,4 +1,4 @@
-//! Cookies: the token found among them, and the field written for an origin.
+//! Cookies: the token found among them. What is written for an origin is a part of `headers`.
 
 use divan::{Bencher, black_box};
 use narthex_token::cookie;
@@ -19,14 +19,4 @@ fn find_token(bencher: Bencher<'_, '_>, others: usize) {
     let field = field(others);
     assert_eq!(cookie::token_candidates([&field[..]]).count(), 1);
     bencher.bench(|| cookie::token_candidates([black_box(&field[..])]).next().map(str::len));
-}
-
-#[divan::bench(args = [0, 10, 40])]
-fn write_for_origin(bencher: Bencher<'_, '_>, others: usize) {
-    let (field, mut out) = (field(others), Vec::with_capacity(8192));
-    bencher.bench_local(|| {
-        out.clear();
-        cookie::write_for_origin([black_box(&field[..])], Some("token"), &mut out);
-        out.len()
-    });
 }
