@@ -219,26 +219,32 @@ def test_a10_somebody_else_holds_the_database():
     story(Place(), fill, free, kinds=1)  # each is refused after five seconds of patience
 
 
-def test_records_that_the_store_does_not_take_survive_a_crash():
-    """Somebody holds `records.db`; the records are spilled beside it, the process is killed in the middle of a line, and the
-    next one reads them into their chain."""
+@pytest.mark.parametrize("how", ["killed", "stopped"])
+def test_records_that_the_store_does_not_take_survive_the_process(how):
+    """Somebody holds `records.db`; the records are spilled beside it, the process is stopped, or killed in the middle of a
+    line, and the next one reads them into their chain."""
     place = Place(metrics=True)
     try:
         other = sqlite3.connect(os.path.join(place.gateway.data, "records.db"), isolation_level=None)
         other.execute("BEGIN IMMEDIATE")
         for _ in range(50):
             place.refused()
-        until("they are spilled", lambda: place.figure("records_waiting") >= 50)
-        place.gateway.process.kill()
+        if how == "killed":
+            until("they are spilled", lambda: place.figure("records_waiting") >= 50)
+            place.gateway.process.kill()
+        else:
+            place.gateway.process.terminate()
+        assert place.gateway.process.wait(60) == (-9 if how == "killed" else 0)
         other.rollback()
         other.close()
         spilled = os.path.join(place.gateway.data, "records.spill")
-        with open(spilled, "ab") as file:
-            file.write(b"dG9ybg")  # a line without its end
+        if how == "killed":
+            with open(spilled, "ab") as file:
+                file.write(b"dG9ybg")  # a line without its end
         place.gateway.crash()
         until("they are in the store", lambda: len(place.recorded()) >= 50)
         assert sorted(place.recorded()) == sorted(place.rays)
         assert place.figure("records_waiting") == 0 and not os.path.exists(spilled)
-        assert "was torn by a crash or a full disk" in place.gateway.logged()
+        assert ("was torn by a crash or a full disk" in place.gateway.logged()) == (how == "killed")
     finally:
         place.end()

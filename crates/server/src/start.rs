@@ -31,6 +31,10 @@ use std::time::Duration;
 use tokio::sync::mpsc;
 use tokio::task::JoinHandle;
 
+/// How long the last records may take to their place: longer than the store waits for somebody who holds the database, so
+/// that they are spilled then.
+const LAST_RECORDS: Duration = Duration::from_secs(20);
+
 /// Why the gateway did not start.
 #[derive(Debug, thiserror::Error)]
 pub enum StartError {
@@ -481,7 +485,7 @@ impl Running {
             tracing::error!(%error, revocations, "revocations were never written and end with this process: repeat them after the start");
         }
         // The data path has dropped its senders; the portal's end when its last errand has.
-        let _ = tokio::time::timeout(Duration::from_secs(5), self.record_keeper).await;
+        let _ = tokio::time::timeout(LAST_RECORDS, self.record_keeper).await;
         tracing::info!(at = %self.clock.now(), "stopped");
     }
 }
