@@ -214,7 +214,7 @@ impl Watch {
     async fn over<C: Future>(&mut self, mut connection: Pin<&mut C>, end: fn(Pin<&mut C>)) -> Why {
         let mut leaving = self.leaving.clone();
         let peer = Rc::clone(&self.peer);
-        // Set while the connection is driven: to look after that is enough, and nobody has to be woken.
+        // Set before an answer is handed over, which has the connection driven: to look after that is enough.
         let outdated =
             || poll_fn(|_| if peer.outdated.get() { Poll::Ready(()) } else { Poll::Pending });
         loop {
