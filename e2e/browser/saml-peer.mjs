@@ -72,6 +72,14 @@ export class SamlProvider {
     this.relyingParty = ServiceProvider({ metadata })
   }
 
+  /** Whether assertions are encrypted from now on, for the certificate of the metadata that was taken up last. */
+  encrypt(on) {
+    Object.assign(this.library.entitySetting, {
+      isAssertionEncrypted: on,
+      dataEncryptionAlgorithm: 'http://www.w3.org/2009/xmlenc11#aes256-gcm',
+    })
+  }
+
   /** Types a name into the login page. */
   async logIn(page, who) {
     await page.waitForURL(`${this.url}/sso**`)

@@ -31,9 +31,7 @@ before(async () => {
       header_attributes: [{ attribute_name: 'group', header_name: 'X-Group' }],
     },
   })
-  const metadata = await gateway.request(`${gateway.team}/cdn-cgi/access/${provider.id}/saml-metadata`)
-  assert.match(metadata.headers['content-type'], /xml/)
-  idp.trust(metadata.body)
+  await takeUpMetadata()
   const once = { allowed_idps: [provider.id], auto_redirect_to_identity: true }
   const staff = { name: 'Staff', decision: 'allow', include: [{ email_domain: { domain: 'example.com' } }] }
   wiki = await gateway.protect('wiki.localhost', [staff], once)
@@ -45,6 +43,7 @@ before(async () => {
 beforeEach(() => {
   idp.misbehave = {}
   idp.hold = false
+  idp.encrypt(false)
 })
 
 after(async () => {
@@ -53,6 +52,12 @@ after(async () => {
   assert.equal(await gateway?.stop(), 0, 'narthexd drains and exits with 0')
   origin?.stop()
 })
+
+async function takeUpMetadata() {
+  const metadata = await gateway.request(`${gateway.team}/cdn-cgi/access/${provider.id}/saml-metadata`)
+  assert.match(metadata.headers['content-type'], /xml/)
+  idp.trust(metadata.body)
+}
 
 /** A new window that logs in, as far as the gateway's answer to the provider's form. */
 async function logIn(who, url = gateway.url('wiki.localhost', '/page?a=b')) {
@@ -224,4 +229,43 @@ test('a login that begins at the provider is sent to begin at the application', 
   const second = await other.newPage()
   await idp.send(second, action, { ...fields, RelayState: gateway.url('wiki.localhost') })
   await refused({ window: other, page: second }, 'Begin at your application')
+})
+
+test('an encrypted assertion is opened with the keys of the certificate set, and with no others', async () => {
+  const unusable = "Your identity provider's answer cannot be used"
+  const set = await gateway.access('POST', `/identity_providers/${provider.id}/saml_certificate`)
+  const at = `/identity_providers/${provider.id}`
+  const change = async (enable_encryption) => {
+    const { name, type, config } = await gateway.access('GET', at)
+    const body = { name, type, config: { ...config, enable_encryption }, saml_certificate_set_id: set.uid }
+    await gateway.access('PUT', at, body)
+  }
+  const opens = async () => {
+    const { window, page, url } = await logIn('ann')
+    await page.waitForURL(url)
+    await window.close()
+  }
+  await takeUpMetadata()
+  idp.encrypt(true)
+  await refused(await logIn('ann'), unusable, /no decryption key/)
+  await change(true)
+  await opens()
+  assert.match(Buffer.from(idp.answers.at(-1).fields.SAMLResponse, 'base64').toString(), /EncryptedAssertion/)
+  idp.misbehave = { NameID: 'mallory@elsewhere.test' }
+  const stranger = await logIn('ann')
+  await stranger.page.waitForSelector('text=That account does not have access')
+  await stranger.window.close()
+  idp.misbehave = {}
+
+  const rotate = () => gateway.access('POST', `/saml_certificates/${set.uid}/rotate`)
+  await rotate()
+  await opens() // the provider still encrypts for the certificate before
+  await rotate()
+  await refused(await logIn('ann'), unusable, /could not be opened/)
+  await takeUpMetadata()
+  await opens()
+  const pem = await gateway.request(gateway.url('admin.localhost', `/client/v4/accounts/${gateway.account}/access/saml_certificates/${set.uid}/pem`), {
+    headers: { authorization: `Bearer ${gateway.token}` },
+  })
+  assert.match(pem.body, /^-----BEGIN CERTIFICATE-----/)
 })

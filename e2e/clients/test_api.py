@@ -128,6 +128,27 @@ class TestIdentityProviders:
             assert next(iter(wrong)) in str(refused.value)
         assert idps.delete(made.id, **door).id == made.id
 
+    def test_saml_certificates(self, client, account, tmp_path):
+        certificate = tmp_path / "certificate.pem"
+        subprocess.run(["openssl", "req", "-x509", "-newkey", "rsa:2048", "-nodes", "-days", "2", "-subj", "/CN=provider",
+                        "-keyout", tmp_path / "key.pem", "-out", certificate], check=True, capture_output=True)
+        config = {"issuer_url": "urn:idp", "sso_target_url": "https://idp.example.com/sso",
+                  "idp_public_certs": [certificate.read_text()]}
+        idps, sets = client.zero_trust.identity_providers, client.zero_trust.access.saml_certificates
+        idp = idps.create(**account, config=config, name="SAML", type="saml")
+        made = idps.saml_certificate.create(idp.id, **account)
+        assert made.uid in [one.uid for one in sets.list(**account)]
+        on = config | {"enable_encryption": True}
+        changed = idps.update(idp.id, **account, config=on, name="SAML", type="saml", saml_certificate_set_id=made.uid)
+        assert changed.saml_certificate_set.current_certificate.uid == made.current_certificate.uid
+        rotated = sets.rotate(made.uid, **account)
+        assert rotated.previous_certificate is not None
+        assert sets.get(made.uid, **account).current_certificate.uid == rotated.current_certificate.uid
+        assert "BEGIN CERTIFICATE" in sets.get_pem(made.uid, **account).text()
+        idps.delete(idp.id, **account)
+        with pytest.raises(cloudflare.NotFoundError):
+            sets.get(made.uid, **account)
+
     def test_one_time_pin(self, client, account):
         idps = client.zero_trust.identity_providers
         ours = [idp for idp in idps.list(**account) if idp.type == "onetimepin"]

@@ -14,11 +14,13 @@ pub(crate) struct Answer {
     result: Value,
     info: Option<Value>,
     message: Option<&'static str>,
+    /// A document in place of the envelope: its type and text.
+    document: Option<(&'static str, String)>,
 }
 
 impl Answer {
     fn with(status: StatusCode, result: Value) -> Self {
-        Self { status, result, info: None, message: None }
+        Self { status, result, info: None, message: None, document: None }
     }
 
     /// 200: what was read or replaced.
@@ -52,6 +54,11 @@ impl Answer {
         Self::page(page, items, all.len() as u64)
     }
 
+    /// 200 with a document of this type, which wears no envelope.
+    pub(crate) fn document(kind: &'static str, text: String) -> Self {
+        Self { document: Some((kind, text)), ..Self::ok(Value::Null) }
+    }
+
     /// The same answer with a remark in `messages`.
     pub(crate) fn remarking(self, message: &'static str) -> Self {
         Self { message: Some(message), ..self }
@@ -59,6 +66,9 @@ impl Answer {
 
     /// The response that leaves the gateway.
     pub(crate) fn respond(self, ray: &RayId) -> Response<Bytes> {
+        if let Some((kind, text)) = self.document {
+            return envelope::bare(self.status, kind, text, ray);
+        }
         let messages: Vec<Value> =
             self.message.iter().map(|text| json!({"code": 10000, "message": text})).collect();
         let mut body = json!({

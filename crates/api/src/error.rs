@@ -35,6 +35,8 @@ pub enum Kind {
     RevocationList,
     /// A client certificate that the gateway issued.
     ClientCertificate,
+    /// The certificates that a SAML provider may encrypt for.
+    SamlCertificateSet,
 }
 
 /// Why an operation was refused, a variant per remedy.
@@ -350,6 +352,9 @@ fn missing(kind: Kind) -> Told {
         Kind::Session => (12_135, "access.api.error.not_found: no such session"),
         Kind::Certificate => (12_135, "access.api.error.not_found: no such certificate"),
         Kind::RevocationList => (12_135, "access.api.error.not_found: no such revocation list"),
+        Kind::SamlCertificateSet => {
+            (12_135, "access.api.error.not_found: no such SAML certificate set")
+        }
         Kind::ClientCertificate => (1002, "no such client certificate"),
     };
     Told::new(StatusCode::NOT_FOUND, code, message)

@@ -22,6 +22,7 @@ pub(crate) mod policies;
 mod policy_form;
 pub(crate) mod revocation_lists;
 pub(crate) mod revocations;
+pub(crate) mod saml_certificates;
 pub(crate) mod service_tokens;
 pub(crate) mod tokens;
 pub(crate) mod user_sessions;

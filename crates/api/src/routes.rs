@@ -10,8 +10,8 @@ use crate::permission::{Area, Permission};
 use crate::resources::{
     accounts, app_policies, apps, certificate_settings, certificates, client_certificates, groups,
     hostname_associations, identity_providers, keys, logs, managed_ca, managed_headers,
-    mtls_certificates, organizations, policies, revocation_lists, revocations, service_tokens,
-    tokens, user_sessions, users, zones,
+    mtls_certificates, organizations, policies, revocation_lists, revocations, saml_certificates,
+    service_tokens, tokens, user_sessions, users, zones,
 };
 use http::Method;
 use narthex_model::Premises;
@@ -96,6 +96,11 @@ static ROUTES: &[Route] = &[
     Route::on(GET,    "{S}/access/identity_providers/{id}", Read(IdentityProviders), run!(identity_providers::get)),
     Route::on(PUT,    "{S}/access/identity_providers/{id}", Write(IdentityProviders), run!(identity_providers::update)),
     Route::on(DELETE, "{S}/access/identity_providers/{id}", Write(IdentityProviders), run!(identity_providers::delete)),
+    Route::on(POST,   "{A}/access/identity_providers/{id}/saml_certificate", Write(IdentityProviders), run!(saml_certificates::create)),
+    Route::on(GET,    "{A}/access/saml_certificates", Read(IdentityProviders), run!(saml_certificates::list)),
+    Route::on(GET,    "{A}/access/saml_certificates/{id}", Read(IdentityProviders), run!(saml_certificates::get)),
+    Route::on(GET,    "{A}/access/saml_certificates/{id}/pem", Read(IdentityProviders), run!(saml_certificates::pem)),
+    Route::on(POST,   "{A}/access/saml_certificates/{id}/rotate", Write(IdentityProviders), run!(saml_certificates::rotate)),
     Route::later("{A}/access/identity_providers/{id}/scim/*", "users and groups pushed over SCIM"),
 
     Route::on(GET,    "{S}/access/apps", Read(Apps), run!(apps::list)),

@@ -40,6 +40,8 @@ pub use pin::{PIN_LIFETIME_SECONDS, PIN_TRIES, PendingPin, Pin, PinError};
 pub use pin_limits::{PinLimits, TooMany};
 pub use pin_mail::pin_mail;
 pub use providers::Providers;
-pub use saml::{BegunSaml, Once, PendingSaml, RequestKey, Vouched, check_saml, saml_metadata};
+pub use saml::{
+    BegunSaml, Once, PendingSaml, RequestKey, Vouched, check_saml, encryption_key, saml_metadata,
+};
 pub use smtp::SmtpMailer;
 pub use unposted::Unposted;

@@ -8,15 +8,15 @@
 mod attributes;
 mod request_key;
 
-pub use request_key::RequestKey;
+pub use request_key::{RequestKey, encryption_key};
 
 use crate::assertion::Assertion;
 use crate::error::IdpError;
 use attributes::Told;
-use narthex_model::{IdpId, SamlConfig, UnixSeconds};
+use narthex_model::{CertificateSet, IdpId, SamlConfig, UnixSeconds};
 use narthex_saml::{
-    Certificate, Endpoint, EntityId, Expectation, Refusal, RelayState, RequestId, ServiceProvider,
-    authn_request, consume,
+    Certificate, DecryptionKey, Endpoint, EntityId, Expectation, Refusal, RelayState, RequestId,
+    ServiceProvider, authn_request, consume,
 };
 use serde::{Deserialize, Serialize};
 use std::fmt;
@@ -95,12 +95,19 @@ pub fn check_saml(config: &SamlConfig) -> Result<(), (String, String)> {
     Ok(())
 }
 
-/// Our metadata for providers to read; with a `key`, it says that requests are signed by that.
+/// Our metadata for providers to read. With a `key`, it says that requests are signed by that; for one provider (`config`)
+/// also for which certificate assertions may be encrypted.
 #[must_use]
-pub fn saml_metadata(callback: &Url, key: Option<&RequestKey>) -> Option<String> {
-    let us = us(callback).ok()?;
-    let certificates: Vec<_> = key.map(RequestKey::certificate).into_iter().cloned().collect();
-    Some(narthex_saml::metadata(&us, &certificates, &[]))
+pub fn saml_metadata(
+    callback: &Url,
+    key: Option<&RequestKey>,
+    config: Option<&SamlConfig>,
+) -> Option<String> {
+    let us = us(callback, None).ok()?;
+    let signing: Vec<_> = key.map(RequestKey::certificate).into_iter().cloned().collect();
+    let set = config.and_then(SamlConfig::certificate_set);
+    let encryption = set.and_then(|set| Certificate::parse(&set.current.certificate_pem).ok());
+    Some(narthex_saml::metadata(&us, &signing, &Vec::from_iter(encryption)))
 }
 
 /// Makes the request for the browser.
@@ -115,7 +122,7 @@ pub(crate) fn begin(
     key: Option<&RequestKey>,
     now: UnixSeconds,
 ) -> Result<BegunSaml, IdpError> {
-    let (us, them, id) = (us(callback)?, them(config)?, RequestId::random());
+    let (us, them, id) = (us(callback, None)?, them(config)?, RequestId::random());
     let state = RelayState::try_from(relay_state).map_err(misconfigured)?;
     let (at, key) = (narthex_saml::UnixSeconds(now.0), key.map(|key| &key.signing));
     let location = authn_request(&us, &them, at, &id, Some(&state), key).map_err(misconfigured)?;
@@ -138,7 +145,7 @@ pub(crate) fn finish(
     if pending.idp != idp || !(0..=LOGIN_SECONDS).contains(&now.since(pending.started)) {
         return Err(IdpError::Stale);
     }
-    let (us, them) = (us(callback)?, them(config)?);
+    let (us, them) = (us(callback, Some(config))?, them(config)?);
     let id = RequestId::try_from(pending.request.as_str()).map_err(misconfigured)?;
     let expectation = Expectation {
         sp: &us,
@@ -159,11 +166,16 @@ pub(crate) fn finish(
     Ok(Vouched { assertion, once: Once { id: proved.id, until }, headers })
 }
 
-fn us(callback: &Url) -> Result<ServiceProvider, IdpError> {
+/// Who we are; towards a provider that may encrypt, with the keys to open what it sends.
+fn us(callback: &Url, config: Option<&SamlConfig>) -> Result<ServiceProvider, IdpError> {
+    let set =
+        config.filter(|config| config.enable_encryption).and_then(SamlConfig::certificate_set);
+    let keys = set.iter().flat_map(CertificateSet::keys);
+    let keys = keys.map(|key| DecryptionKey::from_pkcs8(&key.pkcs8()));
     Ok(ServiceProvider {
         entity_id: EntityId::try_from(callback.as_str()).map_err(misconfigured)?,
         acs_url: Endpoint::try_from(callback.as_str()).map_err(misconfigured)?,
-        decryption_keys: Vec::new(),
+        decryption_keys: keys.collect::<Result<_, _>>().map_err(misconfigured)?,
     })
 }
 

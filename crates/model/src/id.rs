@@ -128,6 +128,11 @@ uuid_id! {
     ClientCertificateId, "a client certificate id"
 }
 
+uuid_id! {
+    /// A certificate set of a SAML provider, and each certificate in it.
+    CertificateSetId, "a certificate set id"
+}
+
 macro_rules! hex_id {
     ($(#[$doc:meta])* $name:ident, $digits:literal, $what:literal, $form:literal) => {
         $(#[$doc])*

@@ -1,7 +1,9 @@
 //! Identity providers: where people prove who they are.
 
+mod certificate_set;
 mod saml;
 
+pub use certificate_set::{CertificateSet, EncryptionKey};
 pub use saml::{HeaderAttribute, SamlConfig};
 
 use crate::{IdpId, Secret, Timestamp, ZoneId};
@@ -146,15 +148,18 @@ impl IdpConfig {
     pub fn secret(&self) -> Option<&Secret> {
         match self {
             Self::Oidc(config) => config.client_secret.as_ref(),
-            Self::Saml(_) | Self::OneTimePin => None,
+            Self::Saml(config) => config.sealed.as_ref(),
+            Self::OneTimePin => None,
         }
     }
 
     /// The same configuration with this secret.
     #[must_use]
     pub fn with_secret(mut self, secret: Option<Secret>) -> Self {
-        if let Self::Oidc(config) = &mut self {
-            config.client_secret = secret;
+        match &mut self {
+            Self::Oidc(config) => config.client_secret = secret,
+            Self::Saml(config) => config.sealed = secret,
+            Self::OneTimePin => {}
         }
         self
     }

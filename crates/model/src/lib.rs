@@ -48,13 +48,14 @@ pub use email::{EmailAddress, InvalidEmail};
 pub use group::Group;
 pub use host::{Authority, Hostname, InvalidHost, TeamDomain};
 pub use id::{
-    AccountId, ApiTokenId, AppId, AudTag, CertificateAuthorityId, ClientCertificateId, ClientId,
-    GroupId, IdentityNonce, IdpId, InvalidId, Kid, PolicyId, RayId, ServiceTokenId, UserId, ZoneId,
+    AccountId, ApiTokenId, AppId, AudTag, CertificateAuthorityId, CertificateSetId,
+    ClientCertificateId, ClientId, GroupId, IdentityNonce, IdpId, InvalidId, Kid, PolicyId, RayId,
+    ServiceTokenId, UserId, ZoneId,
 };
 pub use identity::{Geo, GroupMembership, Identity, IdpReference, Session, User};
 pub use identity_provider::{
-    HeaderAttribute, IdentityProvider, IdentityUpdate, IdpConfig, InvalidIdpConfig, OidcConfig,
-    SamlConfig, ScimConfig,
+    CertificateSet, EncryptionKey, HeaderAttribute, IdentityProvider, IdentityUpdate, IdpConfig,
+    InvalidIdpConfig, OidcConfig, SamlConfig, ScimConfig,
 };
 pub use ingress::{CertificateFiles, IngressRule, InvalidService, OriginRequest, OriginService};
 pub use organization::{

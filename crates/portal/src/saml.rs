@@ -9,7 +9,7 @@ use crate::secret::sha256;
 use crate::trouble::Trouble;
 use http::{HeaderName, HeaderValue};
 use narthex_idp::{BegunSaml, IdpError, RequestKey, Vouched};
-use narthex_model::{IdentityProvider, IdpConfig, IdpId, UnixSeconds};
+use narthex_model::{IdentityProvider, IdpConfig, IdpId, SamlConfig, UnixSeconds};
 use narthex_snapshot::Snapshot;
 use narthex_store::{PendingKind, SamlKey, TryOutcome};
 use serde_json::Value;
@@ -33,12 +33,8 @@ impl Portal {
         callback: &Url,
         state: &str,
     ) -> Result<BegunSaml, Stayed> {
-        let key = match &idp.config {
-            IdpConfig::Saml(config) if config.sign_request => {
-                Some(self.request_key(ask.now, snapshot).await?)
-            }
-            IdpConfig::Saml(_) | IdpConfig::Oidc(_) | IdpConfig::OneTimePin => None,
-        };
+        let signs = saml_config(idp).is_some_and(|config| config.sign_request);
+        let key = if signs { Some(self.request_key(ask.now, snapshot).await?) } else { None };
         Ok(self.providers.begin_saml(idp, callback, state, key.as_deref())?)
     }
 
@@ -67,17 +63,18 @@ impl Portal {
         snapshot: &Snapshot,
         idp: Option<&str>,
     ) -> Result<Response, Trouble> {
-        let signs = match idp {
-            None => snapshot.identity_providers().any(|idp| signs_requests(idp)),
+        let one = match idp {
+            None => None,
             Some(id) => {
                 let id: IdpId = id.parse().map_err(|_| Trouble::NotFound)?;
-                let idp = snapshot.identity_provider(id);
-                let idp = idp.filter(|idp| matches!(idp.config, IdpConfig::Saml(_)));
-                signs_requests(idp.ok_or(Trouble::NotFound)?)
+                let idp = snapshot.identity_provider(id).ok_or(Trouble::NotFound)?;
+                Some(saml_config(idp).ok_or(Trouble::NotFound)?)
             }
         };
+        let mut all = snapshot.identity_providers().filter_map(|idp| saml_config(idp));
+        let signs = one.map_or_else(|| all.any(|c| c.sign_request), |c| c.sign_request);
         let key = if signs { Some(self.request_key(ask.now, snapshot).await?) } else { None };
-        let xml = narthex_idp::saml_metadata(&callback_url(snapshot), key.as_deref());
+        let xml = narthex_idp::saml_metadata(&callback_url(snapshot), key.as_deref(), one);
         let xml = xml.ok_or(Trouble::NotFound)?;
         Ok(document("application/samlmetadata+xml", xml))
     }
@@ -119,10 +116,10 @@ impl Portal {
     }
 }
 
-fn signs_requests(idp: &IdentityProvider) -> bool {
+fn saml_config(idp: &IdentityProvider) -> Option<&SamlConfig> {
     match &idp.config {
-        IdpConfig::Saml(config) => config.sign_request,
-        IdpConfig::Oidc(_) | IdpConfig::OneTimePin => false,
+        IdpConfig::Saml(config) => Some(config),
+        IdpConfig::Oidc(_) | IdpConfig::OneTimePin => None,
     }
 }
 

@@ -5,8 +5,12 @@ use crate::call::Call;
 use crate::error::{ApiError, Kind};
 use crate::fields::Fields;
 use crate::resources::found;
+use crate::resources::saml_certificates::{self, saml};
 use narthex_idp::{Fence, check_saml};
-use narthex_model::{IdentityProvider, IdpConfig, IdpId, InvalidIdpConfig, ScimConfig, TeamDomain};
+use narthex_model::{
+    CertificateSetId, IdentityProvider, IdpConfig, IdpId, InvalidIdpConfig, SamlConfig, ScimConfig,
+    TeamDomain,
+};
 use narthex_snapshot::FaultAt;
 use serde_json::{Value, json};
 use std::sync::Arc;
@@ -17,7 +21,7 @@ fn document(idp: &IdentityProvider, team: &TeamDomain) -> Value {
         config["redirect_url"] = format!("{}/cdn-cgi/access/callback", team.issuer()).into();
     }
     let scim = &idp.scim;
-    json!({
+    let mut document = json!({
         "id": idp.id, "uid": idp.id, "name": idp.name, "type": idp.config.kind(), "config": config,
         "scim_config": {
             "enabled": scim.enabled, "seat_deprovision": scim.seat_deprovision,
@@ -25,7 +29,33 @@ fn document(idp: &IdentityProvider, team: &TeamDomain) -> Value {
             "identity_update_behavior": scim.identity_update_behavior, "scim_base_url": null, "secret": null,
         },
         "read_only": false, "created_at": idp.created_at, "updated_at": idp.updated_at,
-    })
+    });
+    if let Some(set) = saml(idp).and_then(SamlConfig::certificate_set) {
+        document["saml_certificate_set_id"] = json!(set.uid);
+        document["saml_certificate_set"] = saml_certificates::document(&set);
+    }
+    document
+}
+
+/// Refuses to switch encryption on without the certificate set that it needs, or with another provider's.
+fn encrypts_for(fields: &Fields, config: &IdpConfig) -> Result<(), ApiError> {
+    let IdpConfig::Saml(config) = config else { return Ok(()) };
+    let set = config.certificate_set();
+    if config.enable_encryption && set.is_none() {
+        return Err(ApiError::invalid(
+            "/config/enable_encryption",
+            "make a certificate set first: create the provider without encryption, POST to its saml_certificate, and then \
+             switch encryption on",
+        ));
+    }
+    let named: Option<CertificateSetId> = fields.read("saml_certificate_set_id")?;
+    if named.is_some() && named != set.map(|set| set.uid) {
+        return Err(fields.refuse(
+            "saml_certificate_set_id",
+            "this is not the provider's own certificate set; POST to its saml_certificate makes it",
+        ));
+    }
+    Ok(())
 }
 
 /// What a create or replace says.
@@ -104,7 +134,9 @@ pub(crate) async fn get(call: Call) -> Result<Answer, ApiError> {
 }
 
 pub(crate) async fn create(call: Call) -> Result<Answer, ApiError> {
-    let Form { name, config, scim } = Form::read(&call.fields()?, &call.parts.fence)?;
+    let fields = call.fields()?;
+    let Form { name, config, scim } = Form::read(&fields, &call.parts.fence)?;
+    encrypts_for(&fields, &config)?;
     let (id, zone, now) = (IdpId::random(), call.scope.zone(), call.stamp());
     let (created_at, updated_at) = (now, now);
     let idp = Arc::new(IdentityProvider { id, name, config, scim, zone, created_at, updated_at });
@@ -129,9 +161,11 @@ pub(crate) async fn update(call: Call) -> Result<Answer, ApiError> {
                 return Err(fields.refuse("type", "the type of an identity provider is fixed"));
             }
             let secret = form.config.secret().or(old.config.secret()).cloned();
+            let config = form.config.clone().with_secret(secret);
+            encrypts_for(&fields, &config)?;
             let idp = Arc::new(IdentityProvider {
                 name: form.name.clone(),
-                config: form.config.clone().with_secret(secret),
+                config,
                 scim: form.scim.clone(),
                 updated_at: call.stamp(),
                 ..IdentityProvider::clone(&old)

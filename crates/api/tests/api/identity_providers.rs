@@ -151,7 +151,7 @@ async fn a_saml_provider_is_what_was_written() {
             json!([{"attribute_name": "g", "header_name": "Set-Cookie"}]),
             "/config/header_attributes/0/header_name",
         ),
-        ("enable_encryption", json!(true), "/config/enable_encryption"),
+        ("enable_encryption", json!(true), "/config/enable_encryption"), // there is no certificate set yet
     ] {
         let mut body = body.clone();
         body["config"][member] = value;
@@ -164,6 +164,58 @@ async fn a_saml_provider_is_what_was_written() {
     }
     assert_eq!(gateway.result(Method::GET, &path, "", 200).await["config"], changed["config"]);
     gateway.result(Method::DELETE, &path, "", 202).await;
+}
+
+#[tokio::test]
+async fn a_saml_provider_encrypts_for_a_certificate_of_its_own() {
+    let gateway = Gateway::new().await;
+    let idps = "{A}/access/identity_providers";
+    let config = json!({"issuer_url": "urn:idp", "sso_target_url": "https://idp.example.com/sso",
+        "idp_public_certs": [certificate()]});
+    let body = json!({"config": config, "name": "SAML", "type": "saml"});
+    let made = gateway.result(Method::POST, idps, &body, 201).await;
+    assert_eq!(made.get("saml_certificate_set_id"), None);
+    let path = format!("{idps}/{}", made["id"].as_str().unwrap());
+    let door = format!("{path}/saml_certificate");
+    let set = gateway.result(Method::POST, &door, "", 200).await;
+    assert_eq!(gateway.result(Method::POST, &door, "", 200).await, set, "it is made once");
+    let uid = set["uid"].as_str().unwrap();
+    let certificate = &set["current_certificate"];
+    assert_eq!(
+        (&certificate["is_current"], &set["previous_certificate"]),
+        (&json!(true), &Value::Null)
+    );
+    assert!(certificate["public_certificate"].as_str().unwrap().contains("BEGIN CERTIFICATE"));
+    assert!(!set.to_string().contains("pkcs8"), "no private key comes out");
+
+    let mut on = gateway.result(Method::GET, &path, "", 200).await;
+    assert_eq!((&on["saml_certificate_set_id"], &on["saml_certificate_set"]), (&json!(uid), &set));
+    on["config"]["enable_encryption"] = json!(true);
+    assert_eq!(gateway.result(Method::PUT, &path, &on, 200).await["saml_certificate_set"], set);
+    on["saml_certificate_set_id"] = json!("44444444-4444-4444-8444-444444444444");
+    let refused = gateway.refusal(Method::PUT, &path, &on).await;
+    assert_eq!((refused.0, refused.3.as_str()), (400, "/saml_certificate_set_id"));
+
+    let at = format!("{{A}}/access/saml_certificates/{uid}");
+    assert_eq!(gateway.result(Method::GET, &at, "", 200).await, set);
+    assert_eq!(gateway.get("{A}/access/saml_certificates").await.1["result"], json!([set]));
+    let other = "{A}/access/saml_certificates?id=44444444-4444-4444-8444-444444444444";
+    assert_eq!(gateway.get(other).await.1["result"], json!([]));
+    let rotated = gateway.result(Method::POST, &format!("{at}/rotate"), "", 200).await;
+    assert_eq!(rotated["uid"], set["uid"]);
+    assert_eq!(rotated["previous_certificate"]["uid"], certificate["uid"]);
+    assert_ne!(rotated["current_certificate"]["uid"], certificate["uid"]);
+    let (_, stored) = gateway.store.load().await.unwrap();
+    let id: IdpId = made["id"].as_str().unwrap().parse().unwrap();
+    let stored = &stored.identity_providers[&id].config;
+    assert!(stored.secret().is_some() && !stored.to_json().to_string().contains("pkcs8"));
+
+    let pin = json!({"config": {}, "name": "x", "type": "onetimepin"});
+    let pin = gateway.result(Method::POST, idps, pin, 201).await;
+    let door = format!("{idps}/{}/saml_certificate", pin["id"].as_str().unwrap());
+    assert_eq!(gateway.refusal(Method::POST, &door, "").await.0, 400);
+    gateway.result(Method::DELETE, &path, "", 202).await;
+    assert_eq!(gateway.refusal(Method::GET, &at, "").await.0, 404, "it goes with its provider");
 }
 
 /// What the gateway would never call is refused when it is written, with its place. What a name leads to is only known

@@ -1,7 +1,7 @@
 //! Settings of a SAML 2.0 provider (access-protocol §12.3), each member read with its place.
 
-use super::{InvalidIdpConfig, is_web_url};
-use crate::pem_blocks;
+use super::{CertificateSet, InvalidIdpConfig, is_web_url};
+use crate::{Secret, pem_blocks};
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use serde::Deserialize;
@@ -35,6 +35,10 @@ pub struct SamlConfig {
     pub sign_request: bool,
     /// Whether the provider is asked not to rely on an earlier login.
     pub force_authn: bool,
+    /// Whether assertions may come encrypted for a key of the certificate set.
+    pub enable_encryption: bool,
+    /// The certificate set, as it is kept.
+    pub(super) sealed: Option<Secret>,
     /// What was written, letter for letter, for the API to echo.
     written: Map<String, Value>,
 }
@@ -92,12 +96,6 @@ impl SamlConfig {
             .ok_or_else(|| at("/sso_target_url", format!("{sso:?} is not an https URL")))?;
         let issuer_url: String = members.need("issuer_url")?;
         named("/issuer_url", &issuer_url)?;
-        if members.read("enable_encryption")?.unwrap_or(false) {
-            return Err(at(
-                "/enable_encryption",
-                "encrypted assertions are not supported yet; leave it off",
-            ));
-        }
         let config = Self {
             sso_target_url,
             issuer_url,
@@ -109,10 +107,24 @@ impl SamlConfig {
             header_attributes: headers(members.read("header_attributes")?.unwrap_or_default())?,
             sign_request: members.read("sign_request")?.unwrap_or(false),
             force_authn: members.read("force_authn")?.unwrap_or(false),
+            enable_encryption: members.read("enable_encryption")?.unwrap_or(false),
+            sealed: None,
             written: Map::new(),
         };
         members.read::<u32>("max_sso_url_length")?; // our RelayState is short: it always fits
         Ok(Self { written, ..config })
+    }
+
+    /// The keys that assertions may be encrypted for, if a set was made.
+    #[must_use]
+    pub fn certificate_set(&self) -> Option<CertificateSet> {
+        self.sealed.as_ref().and_then(CertificateSet::read)
+    }
+
+    /// The same configuration with this set.
+    #[must_use]
+    pub fn with_certificate_set(self, set: &CertificateSet) -> Self {
+        Self { sealed: Some(set.to_secret()), ..self }
     }
 
     /// What the API answers: defaults filled in, what was written as it was written.
@@ -319,7 +331,7 @@ mod tests {
             ("header_attributes", header(""), "/header_attributes/0/header_name"),
             ("header_attributes", json!([{"header_name": "X-A"}]), "/header_attributes"),
             ("sign_request", json!("yes"), "/sign_request"),
-            ("enable_encryption", json!(true), "/enable_encryption"),
+            ("enable_encryption", json!("yes"), "/enable_encryption"),
             ("max_sso_url_length", json!(-1), "/max_sso_url_length"),
         ] {
             let mut config = whole();
