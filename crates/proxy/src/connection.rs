@@ -105,7 +105,13 @@ async fn serve_http1(lane: Rc<Lane>, peer: Rc<Peer>, mut stream: Stream) {
         let mut connection = speak_http1(&builder, stream, service);
         let why = watch.over(connection.as_mut(), |c| c.graceful_shutdown()).await;
         match why {
-            Why::Done | Why::Close => return,
+            Why::Done(ended) => {
+                if ended.is_err_and(|error: hyper::Error| error.is_parse()) {
+                    lane.meters().unreadable.add(); // answered by the HTTP library
+                }
+                return;
+            }
+            Why::Close => return,
             Why::Quiet => {
                 let Some((left, nothing_read)) = take_apart(connection) else { return };
                 stream = left;
@@ -159,9 +165,9 @@ async fn serve_http2(lane: Rc<Lane>, peer: Rc<Peer>, stream: Stream) {
 }
 
 /// Why a connection is not driven further.
-enum Why {
+enum Why<T> {
     /// It has ended.
-    Done,
+    Done(T),
     /// It is to be closed.
     Close,
     /// Nothing is under way.
@@ -211,7 +217,11 @@ impl Watch {
     }
 
     /// Drives a connection until it ends, or there is a reason not to.
-    async fn over<C: Future>(&mut self, mut connection: Pin<&mut C>, end: fn(Pin<&mut C>)) -> Why {
+    async fn over<C: Future>(
+        &mut self,
+        mut connection: Pin<&mut C>,
+        end: fn(Pin<&mut C>),
+    ) -> Why<C::Output> {
         let mut leaving = self.leaving.clone();
         let peer = Rc::clone(&self.peer);
         // Set before an answer is handed over, which has the connection driven: to look after that is enough.
@@ -224,7 +234,7 @@ impl Watch {
                     self.ending = true;
                     end(connection.as_mut());
                 }
-                _ = &mut connection => return Why::Done,
+                ended = &mut connection => return Why::Done(ended),
                 () = outdated(), if !self.ending => {
                     self.ending = true;
                     end(connection.as_mut());

@@ -97,6 +97,8 @@ meters! {
     forbidden,
     /// Requests that were malformed, too large or for another host.
     malformed,
+    /// Requests that the HTTP library answered itself, 400 or 431: no HTTP, or a head that is too large.
+    unreadable,
     /// Requests for a host or path that is not there.
     not_found,
     /// Requests for the team domain, the admin host and the reserved paths.
@@ -107,6 +109,10 @@ meters! {
     upstream_failures,
     /// Requests that were sent to an origin a second time.
     upstream_retries,
+    /// Addresses of origins that did not answer and were passed over from then on, on each core.
+    upstream_ejections,
+    /// Addresses of origins that were passed over and answered again.
+    upstream_returns,
     /// Answers in which an origin spoke in the gateway's name, and that was removed.
     impostors,
     /// Requests during which the gateway itself failed.

@@ -9,6 +9,7 @@ use narthex_model::{IngressRule, RayId};
 use narthex_upstream::{
     Asking, ClientBody, Hop, Introduction, Outbound, Patience, Tally, UpstreamError, Upstreams,
 };
+use std::rc::Rc;
 use std::sync::Arc;
 use tokio::sync::watch;
 
@@ -32,7 +33,7 @@ impl Road {
             stream: limits.stream_idle,
             untaken: limits.write_stall,
         };
-        Self(Upstreams::start(revocations, Box::new(Counted { meters, lane }), patience))
+        Self(Upstreams::start(revocations, Rc::new(Counted { meters, lane }), patience))
     }
 
     /// Puts a request that was let in on its way to its origin; [`Asking::answer`] brings back what it says.
@@ -91,5 +92,13 @@ impl Tally for Counted {
 
     fn impostor(&self) {
         self.lane().impostors.add();
+    }
+
+    fn ejected(&self) {
+        self.lane().upstream_ejections.add();
+    }
+
+    fn returned(&self) {
+        self.lane().upstream_returns.add();
     }
 }

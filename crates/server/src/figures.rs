@@ -68,6 +68,7 @@ impl Figures for GatewayFigures {
                 (&[("verdict", "unauthenticated")], read.unauthenticated),
                 (&[("verdict", "forbidden")], read.forbidden),
                 (&[("verdict", "malformed")], read.malformed),
+                (&[("verdict", "unreadable")], read.unreadable),
                 (&[("verdict", "not_found")], read.not_found),
                 (&[("verdict", "control")], read.control),
                 (&[("verdict", "panicked")], read.panics),
@@ -138,6 +139,14 @@ impl Figures for GatewayFigures {
             "upstream_retries",
             "Requests that were sent to an origin a second time",
             &[(&[], read.upstream_retries)],
+        )?;
+        page.counter(
+            "upstream_addresses",
+            "Times that a core began to pass over an origin's address that did not answer, and took it up again",
+            &[
+                (&[("event", "ejected")], read.upstream_ejections),
+                (&[("event", "returned")], read.upstream_returns),
+            ],
         )?;
         page.counter(
             "impostors",

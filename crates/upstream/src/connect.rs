@@ -1,5 +1,6 @@
 //! Opening a connection to an origin: name, address, TCP or a socket in the file system, TLS.
 
+use crate::Tally;
 use crate::ejected::Failure;
 use crate::error::{Step, UpstreamError};
 use crate::resolve::Addresses;
@@ -10,6 +11,7 @@ use std::cell::OnceCell;
 use std::io::{self, IoSlice};
 use std::path::PathBuf;
 use std::pin::Pin;
+use std::rc::Rc;
 use std::sync::Arc;
 use std::task::{Context, Poll};
 use std::time::Duration;
@@ -38,6 +40,7 @@ pub(super) struct Dialer {
     way: Way,
     request: OriginRequest,
     timeout: Duration,
+    tally: Rc<dyn Tally>,
 }
 
 enum Way {
@@ -59,6 +62,7 @@ impl Dialer {
         service: &OriginService,
         request: &OriginRequest,
         timeout: Duration,
+        tally: Rc<dyn Tally>,
     ) -> Option<Self> {
         let way = match service {
             OriginService::Http { host, port } => Way::Tcp(Addresses::of(host, *port)),
@@ -72,7 +76,7 @@ impl Dialer {
         };
         let limit = |d: &narthex_model::GoDuration| (!d.is_zero()).then(|| d.std());
         let timeout = request.connect_timeout.as_ref().and_then(limit).unwrap_or(timeout);
-        Some(Self { shown: service.to_string(), way, request: request.clone(), timeout })
+        Some(Self { shown: service.to_string(), way, request: request.clone(), timeout, tally })
     }
 
     /// Opens a connection that speaks HTTP/1.1, or HTTP/2 when `wanted` and the origin agrees; without TLS both
@@ -117,7 +121,9 @@ impl Dialer {
             let until = if is_last { deadline } else { deadline.min(Instant::now() + MOVE_ON) };
             let (failure, error) = match timeout_at(until, TcpStream::connect(address)).await {
                 Ok(Ok(stream)) => {
-                    to.ejected.works(*address);
+                    if to.ejected.works(*address) {
+                        self.tally.returned();
+                    }
                     to.prefer(*address);
                     tune(&stream).map_err(|e| self.refused(e))?;
                     return Ok(stream);
@@ -128,7 +134,9 @@ impl Dialer {
                 Ok(Err(error)) => (Failure::Refused, error),
                 Err(_) => (Failure::Silent, io::ErrorKind::TimedOut.into()),
             };
-            to.ejected.failed(*address, failure, Instant::now());
+            if to.ejected.failed(*address, failure, Instant::now()) {
+                self.tally.ejected();
+            }
             last = Some(error);
         }
         match last {

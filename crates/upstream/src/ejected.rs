@@ -49,8 +49,8 @@ impl Ejected {
         over
     }
 
-    /// Nobody answered at `address`.
-    pub(super) fn failed(&self, address: SocketAddr, failure: Failure, now: Instant) {
+    /// Nobody answered at `address`. Whether it is passed over from now on and was not before.
+    pub(super) fn failed(&self, address: SocketAddr, failure: Failure, now: Instant) -> bool {
         let mut entries = self.0.borrow_mut();
         let before = entries.iter().position(|entry| entry.address == address);
         let before = before.map(|at| entries.swap_remove(at).period);
@@ -62,11 +62,15 @@ impl Ejected {
             entries.remove(0); // of a name that moved; to forget one is harmless
         }
         entries.push(Entry { address, until: now + period, period });
+        before.is_none()
     }
 
-    /// Somebody answered there.
-    pub(super) fn works(&self, address: SocketAddr) {
-        self.0.borrow_mut().retain(|entry| entry.address != address);
+    /// Somebody answered there. Whether it was passed over until now.
+    pub(super) fn works(&self, address: SocketAddr) -> bool {
+        let mut entries = self.0.borrow_mut();
+        let before = entries.len();
+        entries.retain(|entry| entry.address != address);
+        entries.len() < before
     }
 
     /// When the first of `addresses` may be tried again, from `now` on.
@@ -111,12 +115,14 @@ mod tests {
     fn r07_an_address_that_flaps_is_never_asked_by_all_at_once() {
         let (ejected, mut now) = (Ejected::default(), Instant::now());
         for _ in 0..10 {
-            ejected.failed(address(1), Failure::Silent, now);
+            assert!(ejected.failed(address(1), Failure::Silent, now), "passed over from now on");
+            assert!(!ejected.failed(address(1), Failure::Refused, now), "it was already");
             assert!(!ejected.may_try(address(1), now));
             now += FIRST;
             assert!(ejected.may_try(address(1), now), "one is let through");
             assert!(!ejected.may_try(address(1), now), "and nobody else until it is back");
-            ejected.works(address(1));
+            assert!(ejected.works(address(1)), "back");
+            assert!(!ejected.works(address(1)), "it was already");
         }
     }
 

@@ -63,7 +63,7 @@ const TICK: Duration = Duration::from_secs(1);
 pub struct Upstreams {
     roads: Rc<Roads>,
     vigil: Rc<Vigil>,
-    tally: Box<dyn Tally>,
+    tally: Rc<dyn Tally>,
     patience: Patience,
 }
 
@@ -90,6 +90,10 @@ pub trait Tally {
     fn retried(&self);
     /// An origin spoke in the gateway's name, and that was removed.
     fn impostor(&self);
+    /// An address of an origin did not answer and is passed over from now on.
+    fn ejected(&self);
+    /// An address that was passed over answered again.
+    fn returned(&self);
 }
 
 /// A request that was let in: what the origin is told beside the request itself.
@@ -114,7 +118,7 @@ impl Upstreams {
     #[must_use]
     pub fn start(
         revocations: watch::Receiver<u64>,
-        tally: Box<dyn Tally>,
+        tally: Rc<dyn Tally>,
         patience: Patience,
     ) -> Self {
         Self::with_tick(revocations, tally, patience, TICK)
@@ -122,12 +126,14 @@ impl Upstreams {
 
     fn with_tick(
         revocations: watch::Receiver<u64>,
-        tally: Box<dyn Tally>,
+        tally: Rc<dyn Tally>,
         patience: Patience,
         tick: Duration,
     ) -> Self {
-        let (roads, vigil) =
-            (Rc::new(Roads::new(patience.connect)), Vigil::new(tick, patience.recheck));
+        let (roads, vigil) = (
+            Rc::new(Roads::new(patience.connect, Rc::clone(&tally))),
+            Vigil::new(tick, patience.recheck),
+        );
         let (theirs, watched) = (Rc::downgrade(&roads), Rc::downgrade(&vigil));
         let ticks = move |time| watched.upgrade().map_or(u32::MAX, |vigil| vigil.ticks(time));
         let sweep = move |now| {

@@ -1,12 +1,12 @@
 //! The roads of one core: for each origin how to get there, the connections that rest, and the budget of retries.
 
-use crate::Patience;
 use crate::carrier::Carrier;
 use crate::connect::{Dialer, Speech};
 use crate::error::UpstreamError;
 use crate::h1::Line;
 use crate::h2::Trunks;
 use crate::retry::Budget;
+use crate::{Patience, Tally};
 use hashbrown::HashMap;
 use http::{HeaderValue, StatusCode};
 use narthex_model::{IngressRule, OriginRequest, OriginService};
@@ -36,6 +36,7 @@ struct Key {
 pub(super) struct Roads {
     /// How long connecting may take where a rule does not say.
     connect: Duration,
+    tally: Rc<dyn Tally>,
     all: RefCell<Vec<Rc<Road>>>,
     /// Which road an ingress rule of a snapshot takes, by where the rule lies in memory.
     known: RefCell<HashMap<usize, Known>>,
@@ -79,8 +80,8 @@ struct Resting {
 }
 
 impl Roads {
-    pub(super) fn new(connect: Duration) -> Self {
-        Self { connect, all: RefCell::default(), known: RefCell::default() }
+    pub(super) fn new(connect: Duration, tally: Rc<dyn Tally>) -> Self {
+        Self { connect, tally, all: RefCell::default(), known: RefCell::default() }
     }
 
     /// The road that `rule` names, taken in tick `now`.
@@ -111,7 +112,7 @@ impl Roads {
         if let Some(road) = all.iter().find(fits) {
             return Ok(Rc::clone(road));
         }
-        let road = Rc::new(Road::of(rule, self.connect, now)?);
+        let road = Rc::new(Road::of(rule, self.connect, &self.tally, now)?);
         all.push(Rc::clone(&road));
         Ok(road)
     }
@@ -130,7 +131,12 @@ impl Roads {
 }
 
 impl Road {
-    fn of(rule: &IngressRule, connect: Duration, now: u32) -> Result<Self, UpstreamError> {
+    fn of(
+        rule: &IngressRule,
+        connect: Duration,
+        tally: &Rc<dyn Tally>,
+        now: u32,
+    ) -> Result<Self, UpstreamError> {
         let request = &rule.origin_request;
         let host_header = request.http_host_header.as_deref().map(HeaderValue::from_str);
         let host_header = host_header.transpose().map_err(|_| UpstreamError::Misconfigured {
@@ -138,7 +144,7 @@ impl Road {
             reason: "http_host_header is not a host".to_owned(),
         })?;
         let limit = request.response_timeout.as_ref().filter(|limit| !limit.is_zero());
-        let goal = match Dialer::of(&rule.service, request, connect) {
+        let goal = match Dialer::of(&rule.service, request, connect, Rc::clone(tally)) {
             Some(dialer) => Goal::Origin(Box::new(dialer)),
             None => Goal::Status(match rule.service {
                 OriginService::Status(status) => {

@@ -56,6 +56,8 @@ struct Gateway {
 struct Counted {
     retries: Cell<u32>,
     impostors: Cell<u32>,
+    /// Addresses ejected, and returned.
+    ejected: Cell<(u32, u32)>,
 }
 
 impl Tally for Rc<Counted> {
@@ -65,6 +67,16 @@ impl Tally for Rc<Counted> {
 
     fn impostor(&self) {
         self.impostors.set(self.impostors.get() + 1);
+    }
+
+    fn ejected(&self) {
+        let (ejected, returned) = self.ejected.get();
+        self.ejected.set((ejected + 1, returned));
+    }
+
+    fn returned(&self) {
+        let (ejected, returned) = self.ejected.get();
+        self.ejected.set((ejected, returned + 1));
     }
 }
 
@@ -98,7 +110,7 @@ impl Gateway {
             untaken: 5 * tick,
         };
         let upstreams =
-            Rc::new(Upstreams::with_tick(watched, Box::new(Rc::clone(&tally)), patience, tick));
+            Rc::new(Upstreams::with_tick(watched, Rc::new(Rc::clone(&tally)), patience, tick));
         let admitted = Rc::new(Cell::new(true));
         let errors = Rc::default();
         Self { upstreams, tally, origin, revocations, admitted, who: Who::default(), errors }

@@ -142,6 +142,7 @@ fn r07_a_dead_origin_is_found_out_once_and_comes_back() {
             assert!(matches!(gateway.error(), UpstreamError::Down { .. }));
         }
         assert_eq!(seen.get(), (1, 1));
+        assert_eq!(gateway.tally.ejected.get(), (1, 1), "passed over once, and back once");
         assert_eq!(gateway.ask(get("/")).await.2, "ok");
     });
 }
