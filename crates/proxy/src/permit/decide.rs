@@ -13,7 +13,7 @@ use crate::source::Source;
 use crate::target::Target;
 use crate::world::World;
 use narthex_model::{ServiceToken, UnixSeconds};
-use narthex_policy::{Admission, Admitted, Facts, Outcome, Person, Refusal};
+use narthex_policy::{Admission, Admitted, CertificateFact, Facts, Outcome, Person, Refusal};
 use narthex_snapshot::App;
 use narthex_token::AppToken;
 use std::rc::Rc;
@@ -149,6 +149,9 @@ impl<'a> Asked<'a, '_> {
                 let certificate =
                     self.seen().certificate.filter(|judged| judged.holder().is_some());
                 let machine = match (service.valid(), certificate) {
+                    (Some(token), Some(judged)) if self.is_for_certificate(admission, token) => {
+                        Machine::Certificate(judged)
+                    }
                     (Some(token), _) => Machine::Token(token.client_id.as_str()),
                     (None, Some(judged)) => Machine::Certificate(judged),
                     (None, None) => Machine::Network,
@@ -165,6 +168,19 @@ impl<'a> Asked<'a, '_> {
                 Ok(Permit { spent, minted, ..permit })
             }
         }
+    }
+
+    /// Of a machine that shows both: whether the policy let it in for its certificate, and would not have for its service token
+    /// (access-protocol §7.5).
+    fn is_for_certificate(&self, admission: Admission, token: &Arc<ServiceToken>) -> bool {
+        let both = facts(self.seen(), Some(token), Person::Anybody);
+        let without_token = Facts { service_token: None, ..both };
+        let without_certificate = Facts { certificate: CertificateFact::Absent, ..both };
+        let admits = |facts: &Facts<'_>| {
+            let found = self.app.policies.before_login(facts);
+            found.is_some_and(|found| found.policy == admission.policy)
+        };
+        admits(&without_token) && !admits(&without_certificate)
     }
 
     /// Tries the application tokens that came along. `None` when none of them proves anything here.

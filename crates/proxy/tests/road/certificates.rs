@@ -1,7 +1,7 @@
 //! Group T, client certificates: who is let in by one, and how long a verdict lasts.
 
 use crate::clients::{Ca, Client, FIRST, SECOND, config_with, get, wire};
-use crate::town::{NOW, Plan, Town, everyone, policy};
+use crate::town::{CLIENT_ID, CLIENT_SECRET, NOW, Plan, Town, everyone, policy};
 use crate::wire::{Wire, connect};
 use narthex_model::{Configuration, UnixSeconds};
 use narthex_proxy::{CertificateSource, ServerCertificate};
@@ -127,6 +127,46 @@ async fn a_machine_is_known_to_its_origin_by_a_token_that_is_bound_to_the_certif
     assert_eq!(wire(&town, HOST, None).await.ask(&stolen).await.status, 403);
     let imposter = theirs.client("robot");
     assert_eq!(wire(&town, HOST, Some(&imposter)).await.ask(&stolen).await.status, 403);
+}
+
+/// Both are Service Auth: the policies are asked in their order, and the first that admits says who came (access-protocol §7.5,
+/// §16 no. 34).
+#[tokio::test]
+async fn beside_a_service_token_the_order_of_the_policies_decides_who_it_is() {
+    let ours = Ca::new(FIRST, "Our CA");
+    let client = ours.client("robot");
+    let by = |include| policy("non_identity", include);
+    let (certificate, service) =
+        (|| json!({"certificate": {}}), || json!({"any_valid_service_token": {}}));
+    let either = json!({"decision": "non_identity", "include": [{"certificate": {}}, {"any_valid_service_token": {}}]});
+    let both = json!({
+        "decision": "non_identity", "include": [{"any_valid_service_token": {}}], "require": [{"certificate": {}}],
+    });
+    let fields =
+        format!("CF-Access-Client-Id: {CLIENT_ID}\r\nCF-Access-Client-Secret: {CLIENT_SECRET}\r\n");
+    // Who is let in with both, by which of the two alone, and by none.
+    for (case, policies, name, certificate_alone, token_alone) in [
+        ("certificate first", vec![by(certificate()), by(service())], "robot", 200, 200),
+        ("token first", vec![by(service()), by(certificate())], CLIENT_ID, 200, 200),
+        ("one policy, either", vec![either], CLIENT_ID, 200, 200),
+        ("one policy, both", vec![both], CLIENT_ID, 403, 403),
+    ] {
+        let mut town = Town::build(Plan::default().app(HOST, &policies, json!({}))).await;
+        town.publish(|configuration| ours.put(configuration, &[HOST], json!({})));
+        let request = |fields: &str| format!("GET / HTTP/1.1\r\nHost: {HOST}\r\n{fields}\r\n");
+        let ask = async |shown: Option<&Client>, fields: &str| {
+            wire(&town, HOST, shown).await.ask(request(fields)).await.status
+        };
+        assert_eq!(ask(Some(&client), &fields).await, 200, "{case}");
+        let seen = town.origin.take();
+        let jwt = seen[0].fields("cf-access-jwt-assertion")[0];
+        let token = town.keys.open_app(jwt, &town.app(HOST).aud, NOW).unwrap();
+        let narthex_token::AppToken::Machine(token) = token else { panic!("a person") };
+        assert_eq!(token.common_name, name, "{case}");
+        assert_eq!(ask(Some(&client), "").await, certificate_alone, "{case}");
+        assert_eq!(ask(None, &fields).await, token_alone, "{case}");
+        assert_eq!(ask(None, "").await, 403, "{case}");
+    }
 }
 
 #[tokio::test]
