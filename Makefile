@@ -1,6 +1,6 @@
 # The two commands that a newcomer needs: `make run` and `make test`.
 
-.PHONY: help run test lint unit stories release bench bench-micro timing
+.PHONY: help run test lint unit stories fuzz release bench bench-micro timing
 
 help:
 	@echo "make run          start a demo gateway on this machine and print the addresses to open"
@@ -8,6 +8,7 @@ help:
 	@echo "make release      build narthexd as it is released, with profile-guided optimisation, into target/dist"
 	@echo "make bench        measure the gateway beside its peers and print tables"
 	@echo "make bench-micro  measure its parts one by one"
+	@echo "make fuzz TARGET=token  let a fuzzer guided by coverage look for inputs that break a promise (nightly and cargo-fuzz)"
 	@echo "make timing       try whether the time of a comparison tells anything about a secret"
 
 run: ; @deploy/prepare build && cargo build --quiet --locked --package narthex-server && exec target/debug/narthexd demo $(ARGS)
@@ -34,3 +35,7 @@ release: ; @deploy/prepare build bench pgo && deploy/release
 bench: ; @deploy/prepare build bench pgo && bench/run $(ARGS)
 
 bench-micro: ; @deploy/prepare build && cargo bench --quiet --locked --package narthex-bench --bench micro -- $(ARGS)
+
+fuzz:
+	mkdir -p fuzz/corpus/$(TARGET)
+	cargo +nightly fuzz run --fuzz-dir fuzz/libfuzzer $(TARGET) $(CURDIR)/fuzz/corpus/$(TARGET) $(CURDIR)/fuzz/seeds/$(TARGET) -- $(ARGS)
