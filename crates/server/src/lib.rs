@@ -22,7 +22,7 @@ mod start;
 pub mod token;
 
 pub use restarts::Panicked;
-pub use start::{Running, StartError, start};
+pub use start::{Running, StartError, start, start_over};
 
 /// The style sheet of the demo's pages.
 const DEMO_CSS: &str = include_str!("../templates/demo.css");

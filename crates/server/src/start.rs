@@ -124,13 +124,27 @@ pub struct Running {
 /// # Errors
 /// [`StartError`] with what to do about it; nothing is left running.
 pub async fn start(
+    settings: Settings,
+    clock: Clock,
+    dropped_lines: DroppedLines,
+) -> Result<Running, StartError> {
+    let master = data_dir::prepare(&settings)?;
+    let store = open_store(&settings, master.clone()).await?;
+    start_over(settings, (store, master), clock, dropped_lines).await
+}
+
+/// As [`start`], over a store that is open already and the key that seals what it keeps: for a store that fails when a
+/// test tells it to. The data directory is there.
+///
+/// # Errors
+/// As [`start`].
+pub async fn start_over(
     mut settings: Settings,
+    (store, master): (Arc<dyn Store>, Arc<MasterKey>),
     clock: Clock,
     dropped_lines: DroppedLines,
 ) -> Result<Running, StartError> {
     let now = clock.now();
-    let master = data_dir::prepare(&settings)?;
-    let store = open_store(&settings, master.clone()).await?;
     let spill = open_spill(&settings, master)?;
     let local_ca = Arc::new(LocalCa::open_or_create(&settings.data_dir, now)?);
     let account = match &settings.account_id {
