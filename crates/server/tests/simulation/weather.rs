@@ -197,6 +197,7 @@ store! {
     sheltered saml_key() -> Option<SamlKey>;
     sheltered put_first_saml_key(key: &SamlKey) -> ();
     sheltered crls() -> Vec<StoredCrl>;
+    sheltered crls_of(authority: CertificateAuthorityId) -> Vec<StoredCrl>;
     sheltered put_crl(crl: &StoredCrl) -> bool;
     sheltered delete_crl(authority: CertificateAuthorityId, source: &CrlSource) -> bool;
     exposed user_for_login(email: &EmailAddress, name: &str, now: UnixSeconds) -> User;
