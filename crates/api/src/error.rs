@@ -367,7 +367,7 @@ fn unstored(error: &StoreError) -> Told {
         StoreError::Moved { .. } => (StatusCode::CONFLICT, (12_132, "conflict"), true),
         StoreError::Full => (StatusCode::INSUFFICIENT_STORAGE, ours, false),
         StoreError::ReadOnly => (StatusCode::SERVICE_UNAVAILABLE, ours, false),
-        StoreError::Locked | StoreError::Unavailable(_) => {
+        StoreError::Locked | StoreError::HandedOver | StoreError::Unavailable(_) => {
             (StatusCode::SERVICE_UNAVAILABLE, ours, true)
         }
         StoreError::Damaged(_) => (StatusCode::INTERNAL_SERVER_ERROR, ours, false),
@@ -411,6 +411,7 @@ mod tests {
             (ApiError::Store(StoreError::Full), 507, 10_001, None, should_not),
             (ApiError::Store(StoreError::ReadOnly), 503, 10_001, None, should_not),
             (ApiError::Store(StoreError::Locked), 503, 10_001, Some("2"), None),
+            (ApiError::Store(StoreError::HandedOver), 503, 10_001, Some("2"), None),
             (
                 ApiError::Store(StoreError::Unavailable("x".to_owned())),
                 503,

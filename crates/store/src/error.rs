@@ -27,6 +27,11 @@ pub enum StoreError {
     /// Somebody else held the database, or the queue of writers was too long.
     #[error("the database stayed locked for too long; end what holds it and repeat")]
     Locked,
+    /// This process has handed the data directory over and writes no more.
+    #[error(
+        "another process of the gateway has taken over the data directory; repeat over a new connection"
+    )]
+    HandedOver,
     /// The database cannot be reached or the disk answers with errors.
     #[error("the database is not available: {0}")]
     Unavailable(String),
@@ -62,6 +67,15 @@ pub enum OpenError {
         found: i64,
         /// The youngest version that this program knows.
         known: i64,
+    },
+    /// A process wants to hand over a data directory that is not the one to be opened.
+    #[error(
+        "{} is not the data directory of the process that hands over; stop that one first, then start this one",
+        directory.display()
+    )]
+    Elsewhere {
+        /// The data directory to be opened.
+        directory: PathBuf,
     },
     /// The secrets in the database were sealed by another key.
     #[error(

@@ -231,6 +231,55 @@ async fn an_errand_runs_beside_the_holder() {
 }
 
 #[tokio::test]
+async fn one_process_writes_after_the_other_and_the_former_sees_it() {
+    let place = Place::new();
+    let former = place.open().await.unwrap();
+    former.commit(Revision(0), &[group(1)], &audit()).await.unwrap();
+    let lock = former.share_lock().unwrap().unwrap();
+    former.stop_writing().await.unwrap();
+    for refused in [
+        former.commit(Revision(1), &[group(2)], &audit()).await.map(|_| ()),
+        former.append_records(&[record()]).await,
+        former.health().await,
+    ] {
+        assert!(matches!(refused, Err(StoreError::HandedOver)), "{refused:?}");
+    }
+    let before = former.data_version().await.unwrap();
+    assert_eq!(former.data_version().await.unwrap(), before);
+
+    let path = place.file("narthex.db");
+    let latter = SqliteStore::take_over(&path, Arc::clone(&place.master), lock).await.unwrap();
+    latter.commit(Revision(1), &[group(3)], &audit()).await.unwrap();
+    latter.append_records(&[record()]).await.unwrap();
+    assert_ne!(former.data_version().await.unwrap(), before);
+    let (revision, seen) = former.load().await.unwrap();
+    assert_eq!((revision, seen.groups.len()), (Revision(2), 2));
+    former.let_go();
+    let third = place.open().await;
+    assert!(matches!(third, Err(OpenError::InUse { .. })), "the lock is the latter's");
+    assert!(matches!(latter.verify_audit().await.unwrap(), Intact::Yes(3)));
+    drop(latter);
+    let third = place.open().await.unwrap();
+    assert_eq!(third.load().await.unwrap().0, former.load().await.unwrap().0, "it still reads");
+}
+
+#[tokio::test]
+async fn writing_is_resumed_unless_the_other_has_changed_the_schema() {
+    let place = Place::new();
+    let store = place.open().await.unwrap();
+    store.stop_writing().await.unwrap();
+    store.resume_writing().await.unwrap();
+    store.commit(Revision(0), &[group(1)], &audit()).await.unwrap();
+
+    store.stop_writing().await.unwrap();
+    place.tamper("narthex.db", "UPDATE schema_version SET version = version + 1").await;
+    assert!(matches!(store.resume_writing().await, Err(OpenError::Newer { .. })));
+    let refused = store.commit(Revision(1), &[group(2)], &audit()).await;
+    assert!(matches!(refused, Err(StoreError::HandedOver)));
+    store.load().await.unwrap();
+}
+
+#[tokio::test]
 async fn files_are_for_their_owner_only() {
     let place = Place::new();
     let store = place.open().await.unwrap();

@@ -6,6 +6,7 @@ use sqlx::sqlite::{
 };
 use sqlx::{ConnectOptions, Connection as _, Sqlite, Transaction};
 use std::path::Path;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 /// How long a statement waits for a lock of another process before it fails.
@@ -22,6 +23,8 @@ const LOG_BYTES: &str = "67108864";
 pub(super) struct Database {
     writer: SqlitePool,
     readers: SqlitePool,
+    /// Another process writes.
+    handed_over: AtomicBool,
 }
 
 impl Database {
@@ -56,13 +59,37 @@ impl Database {
         Ok(Self {
             writer: writer.connect_with(options.clone()).await?,
             readers: readers.connect_with(options.pragma("query_only", "ON")).await?,
+            handed_over: AtomicBool::new(false),
         })
     }
 
     /// Begins a change. It takes effect with `commit` and not before; every write goes through here, because only
     /// an explicit `COMMIT` tells whether the disk took it.
     pub(super) async fn begin(&self) -> Result<Transaction<'static, Sqlite>, StoreError> {
-        Ok(self.writer.begin_with("BEGIN IMMEDIATE").await?)
+        self.may_write()?;
+        let change = self.writer.begin_with("BEGIN IMMEDIATE").await?;
+        // Again, with the only writer in hand: `stop_writing` waits for whoever got this far before it.
+        self.may_write()?;
+        Ok(change)
+    }
+
+    fn may_write(&self) -> Result<(), StoreError> {
+        if self.handed_over.load(Ordering::SeqCst) {
+            return Err(StoreError::HandedOver);
+        }
+        Ok(())
+    }
+
+    /// Lets nobody begin a change any more, and returns once the last one has ended.
+    pub(super) async fn stop_writing(&self) -> Result<(), StoreError> {
+        self.handed_over.store(true, Ordering::SeqCst);
+        drop(self.writer.acquire().await?);
+        Ok(())
+    }
+
+    /// Takes changes again.
+    pub(super) fn resume_writing(&self) {
+        self.handed_over.store(false, Ordering::SeqCst);
     }
 
     /// Begins reading several things as of one instant.

@@ -3,12 +3,27 @@
 use crate::OpenError;
 use std::fs::{self, DirBuilder, File, OpenOptions, Permissions, TryLockError};
 use std::io::{self, Read as _, Seek as _, Write as _};
-use std::os::unix::fs::{DirBuilderExt as _, OpenOptionsExt as _, PermissionsExt as _};
+use std::os::unix::fs::{
+    DirBuilderExt as _, MetadataExt as _, OpenOptionsExt as _, PermissionsExt as _,
+};
 use std::path::{Path, PathBuf};
 
-/// The directory is ours while this lives. The system lets go of it when the process ends, however it ends.
+/// The directory is ours while this lives. The system lets go of it when the process ends, however it ends, and every
+/// process that the hold was shared with.
 pub(super) struct Hold {
-    _file: File,
+    file: File,
+}
+
+impl Hold {
+    /// The same hold for another process, to which the file is passed on.
+    pub(super) fn share(&self) -> io::Result<File> {
+        self.file.try_clone()
+    }
+
+    /// Leaves our process id for the message that the next one gets.
+    pub(super) fn sign(&self) -> io::Result<()> {
+        sign(&mut &self.file)
+    }
 }
 
 /// The directory of a database file.
@@ -60,8 +75,8 @@ pub(super) fn hold(directory: &Path) -> Result<Hold, OpenError> {
     let mut file = options.open(&path).map_err(failed)?;
     match file.try_lock() {
         Ok(()) => {
-            sign(&mut file).map_err(failed)?;
-            Ok(Hold { _file: file })
+            sign(&mut &file).map_err(failed)?;
+            Ok(Hold { file })
         }
         Err(TryLockError::WouldBlock) => {
             Err(OpenError::InUse { directory: directory.to_owned(), holder: holder(&mut file) })
@@ -70,8 +85,28 @@ pub(super) fn hold(directory: &Path) -> Result<Hold, OpenError> {
     }
 }
 
-/// Leaves our process id for the message that the next one gets.
-fn sign(file: &mut File) -> io::Result<()> {
+/// Takes the directory together with the process that shared its hold, as long as that one lives, and then alone.
+///
+/// # Errors
+/// [`OpenError::Elsewhere`] when `file` is the hold of another directory.
+pub(super) fn inherit(directory: &Path, file: File) -> Result<Hold, OpenError> {
+    let path = directory.join("store.lock");
+    let failed = |source| OpenError::File { path: path.clone(), source };
+    let of = |metadata: fs::Metadata| (metadata.dev(), metadata.ino());
+    let ours = match fs::metadata(&path) {
+        Ok(metadata) => Some(of(metadata)),
+        Err(error) if error.kind() == io::ErrorKind::NotFound => None,
+        Err(error) => return Err(failed(error)),
+    };
+    if ours != Some(of(file.metadata().map_err(failed)?)) {
+        return Err(OpenError::Elsewhere { directory: directory.to_owned() });
+    }
+    let hold = Hold { file };
+    hold.sign().map_err(failed)?;
+    Ok(hold)
+}
+
+fn sign(file: &mut &File) -> io::Result<()> {
     file.set_len(0)?;
     file.rewind()?;
     writeln!(file, "{}", std::process::id())
@@ -101,6 +136,22 @@ mod tests {
             other => panic!("{:?}", other.err()),
         }
         drop(first);
+        assert!(hold(place.path()).is_ok());
+    }
+
+    #[test]
+    fn a_shared_hold_is_never_free_in_between() {
+        let place = tempfile::tempdir().unwrap();
+        let first = hold(place.path()).unwrap();
+        let passed_on = first.share().unwrap();
+        drop(first);
+        assert!(hold(place.path()).is_err(), "it is on its way");
+        let second = inherit(place.path(), passed_on).unwrap();
+        assert!(hold(place.path()).is_err());
+        let elsewhere = tempfile::tempdir().unwrap();
+        let wrong = inherit(elsewhere.path(), second.share().unwrap());
+        assert!(matches!(wrong, Err(OpenError::Elsewhere { .. })));
+        drop(second);
         assert!(hold(place.path()).is_ok());
     }
 

@@ -59,6 +59,7 @@ mod tests {
             StoreError::Full => "full",
             StoreError::ReadOnly => "read-only",
             StoreError::Locked => "locked",
+            StoreError::HandedOver => "handed over",
             StoreError::Unavailable(_) => "unavailable",
             StoreError::Damaged(_) => "damaged",
         };

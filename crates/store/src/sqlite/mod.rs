@@ -10,6 +10,7 @@ mod crls;
 mod database;
 mod directory;
 mod fault;
+mod hand_over;
 mod keys;
 mod migrate;
 mod object;
@@ -38,8 +39,11 @@ use narthex_model::{
     Timestamp, TrafficCount, UnixSeconds, User, UserId,
 };
 use serde_json::Value;
+use sqlx::sqlite::SqliteConnection;
 use std::collections::{BTreeMap, BTreeSet};
+use std::path::PathBuf;
 use std::sync::Arc;
+use tokio::sync::Mutex;
 
 /// A data directory with its SQLite files.
 pub struct SqliteStore {
@@ -48,8 +52,11 @@ pub struct SqliteStore {
     /// What happened: access records and traffic.
     records: Database,
     master: Arc<MasterKey>,
-    /// Held as long as the store is open; `None` for one that was opened beside another process.
-    _hold: Option<directory::Hold>,
+    /// Held as long as the store is open, unless it was handed over; `None` for one that was opened beside another process.
+    hold: std::sync::Mutex<Option<directory::Hold>>,
+    path: PathBuf,
+    /// The connection that tells whether another process has changed the main file.
+    watcher: Mutex<Option<SqliteConnection>>,
 }
 
 impl std::fmt::Debug for SqliteStore {

@@ -6,9 +6,12 @@ use super::{SqliteStore, migrate};
 use crate::{OpenError, StoreError};
 use narthex_model::{AccountId, MasterKey};
 use sqlx::ConnectOptions as _;
+use sqlx::sqlite::SqliteConnection;
+use std::fs::File;
 use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
+use tokio::sync::Mutex;
 
 /// What the mark in `meta` says once it is opened with the right master key.
 const MARK: &[u8] = b"narthex";
@@ -52,11 +55,26 @@ impl SqliteStore {
             }
             Err(
                 error @ (OpenError::Newer { .. }
+                | OpenError::Elsewhere { .. }
                 | OpenError::MasterKey { .. }
                 | OpenError::File { .. }
                 | OpenError::Database { .. }),
             ) => Err(error),
         }
+    }
+
+    /// Opens the database in the place of a process that hands over and writes no more: `lock` is what its
+    /// [`SqliteStore::share_lock`] gave.
+    ///
+    /// # Errors
+    /// As [`SqliteStore::open`]; [`OpenError::Elsewhere`] when the lock is of another data directory.
+    pub async fn take_over(
+        path: &Path,
+        master: Arc<MasterKey>,
+        lock: File,
+    ) -> Result<Self, OpenError> {
+        let hold = directory::inherit(&directory::of(path), lock)?;
+        Self::open_held(path, master, hold).await
     }
 
     async fn open_held(path: &Path, master: Arc<MasterKey>, hold: Hold) -> Result<Self, OpenError> {
@@ -76,8 +94,14 @@ impl SqliteStore {
             Database::open(&path).await.map_err(|source| OpenError::Database { path, source })
         };
         let [(main, _), (records, _)] = files(path)?;
-        let store =
-            Self { main: open(main).await?, records: open(records).await?, master, _hold: hold };
+        let store = Self {
+            main: open(main).await?,
+            records: open(records).await?,
+            master,
+            hold: std::sync::Mutex::new(hold),
+            path: path.to_owned(),
+            watcher: Mutex::default(),
+        };
         match mark(&store.main, &store.master).await {
             Ok(true) => Ok(store),
             Ok(false) => Err(OpenError::MasterKey { path: path.to_owned() }),
@@ -100,10 +124,10 @@ impl SqliteStore {
     }
 }
 
-type Steps = &'static [&'static str];
+pub(super) type Steps = &'static [&'static str];
 
 /// The files of a store, and the steps that lead to their schemas.
-fn files(path: &Path) -> Result<[(PathBuf, Steps); 2], OpenError> {
+pub(super) fn files(path: &Path) -> Result<[(PathBuf, Steps); 2], OpenError> {
     let records = path.with_file_name(RECORDS_FILE);
     if records == path {
         let why = "the name records.db is taken for access records; choose another";
@@ -113,7 +137,7 @@ fn files(path: &Path) -> Result<[(PathBuf, Steps); 2], OpenError> {
     Ok([(path.to_owned(), migrate::MAIN), (records, migrate::RECORDS)])
 }
 
-async fn connect(path: &Path) -> Result<sqlx::sqlite::SqliteConnection, OpenError> {
+pub(super) async fn connect(path: &Path) -> Result<SqliteConnection, OpenError> {
     let connection = Database::options(path).connect().await;
     connection.map_err(|error| OpenError::Database { path: path.to_owned(), source: error.into() })
 }
