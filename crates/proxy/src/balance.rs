@@ -9,6 +9,7 @@ use crate::listen::{self, Scheme};
 use crate::meters::Meters;
 use crate::settings::Limits;
 use crate::slots::{Slot, Slots};
+use crate::stage::Stage;
 use std::net::{IpAddr, SocketAddr};
 use std::rc::Rc;
 use std::sync::Arc;
@@ -66,7 +67,7 @@ pub(crate) fn place(lane: &Lane, address: IpAddr, trusted: bool) -> Option<(usiz
 }
 
 fn is_leaving(common: &Common) -> bool {
-    *common.leaving.borrow()
+    *common.leaving.borrow() != Stage::Serving
 }
 
 /// Who of the lanes, which have so many connections each, serves one that `own` accepted.

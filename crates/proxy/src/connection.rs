@@ -11,9 +11,11 @@ use crate::peer::{Busy, Peer};
 use crate::pulse::Watched;
 use crate::serve::serve;
 use crate::settings::Limits;
+use crate::stage::Stage;
 use crate::streams::Streams;
 use bytes::Bytes;
-use http::{Request, Response};
+use http::header::CONNECTION;
+use http::{HeaderValue, Request, Response, StatusCode};
 use http_body::{Body, Frame, SizeHint};
 use hyper::body::Incoming;
 use hyper::server::conn::http1;
@@ -84,7 +86,10 @@ async fn answer(
     let busy = Busy::with_request(&peer);
     let (head, body) = request.into_parts();
     let body = ClientBody::of(body, lane.common.limits.body());
-    let response = serve(&lane, &peer, head, body).await;
+    let mut response = serve(&lane, &peer, head, body).await;
+    if lane.is_leaving() && response.status() != StatusCode::SWITCHING_PROTOCOLS {
+        response.headers_mut().insert(CONNECTION, HeaderValue::from_static("close"));
+    }
     Ok(response.map(|body| Sending { body, _busy: busy }))
 }
 
@@ -180,7 +185,7 @@ struct Watch {
     peer: Rc<Peer>,
     tick: Duration,
     ticks: Interval,
-    leaving: tokio::sync::watch::Receiver<bool>,
+    leaving: tokio::sync::watch::Receiver<Stage>,
     /// The streams of an HTTP/2 connection. One of HTTP/1.1 has none, and is taken apart when it is quiet.
     streams: Option<Streams>,
     /// Whether it was told to end after what is under way.
@@ -227,10 +232,13 @@ impl Watch {
         // Set before an answer is handed over, which has the connection driven: to look after that is enough.
         let outdated =
             || poll_fn(|_| if peer.outdated.get() { Poll::Ready(()) } else { Poll::Pending });
+        // HTTP/2 has a word for "ask elsewhere". HTTP/1.1 says it with an answer: a connection that is closed while nothing
+        // seems to be under way may lose a request that is on its way.
+        let end_at = if self.streams.is_some() { Stage::Yielding } else { Stage::Closing };
         loop {
             tokio::select! {
                 biased; // leaving first: an answer that begins now says that it is the last
-                _ = leaving.wait_for(|leaving| *leaving), if !self.ending => {
+                _ = leaving.wait_for(|stage| *stage >= end_at), if !self.ending => {
                     self.ending = true;
                     end(connection.as_mut());
                 }
@@ -307,7 +315,7 @@ impl Watch {
         let readable = pin!(tcp.readable());
         let woken = tokio::select! {
             woken = readable => woken.is_ok(),
-            _ = self.leaving.wait_for(|leaving| *leaving) => false,
+            _ = self.leaving.wait_for(|stage| *stage >= Stage::Closing) => false,
             () = tokio::time::sleep(patience) => false,
         };
         self.quiet_for = Duration::ZERO;

@@ -62,7 +62,9 @@ pub struct Control {
 }
 
 impl Control {
-    fn queue(&self, site: Site) -> &mpsc::Sender<Errand> {
+    /// The queue for errands of `site`.
+    #[must_use]
+    pub fn queue(&self, site: Site) -> &mpsc::Sender<Errand> {
         match site {
             Site::Admin => &self.admin,
             Site::Team | Site::App | Site::FormToKeep | Site::KeptForm => &self.pages,

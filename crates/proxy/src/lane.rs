@@ -17,6 +17,7 @@ use crate::road::Road;
 use crate::settings::{Lateness, Limits, LogRequests};
 use crate::slots::Slots;
 use crate::source::TrustedProxies;
+use crate::stage::Stage;
 use crate::tls::Certificates;
 use crate::traffic::Traffic;
 use crate::world::World;
@@ -40,8 +41,8 @@ pub(crate) struct Common {
     pub(crate) control: Control,
     pub(crate) meters: Arc<Meters>,
     pub(crate) first_uses: FirstUses,
-    /// True once the proxy is leaving.
-    pub(crate) leaving: watch::Receiver<bool>,
+    /// Changes once the proxy is leaving, and is never marked as seen here.
+    pub(crate) leaving: watch::Receiver<Stage>,
     /// The port of https as clients see it, if it is not the team domain's.
     pub(crate) https_port: Option<u16>,
     /// The way into each lane; limits for the whole process are shared out among them.
@@ -137,6 +138,11 @@ impl Lane {
     /// Where this core counts.
     pub(crate) fn meters(&self) -> &LaneMeters {
         self.common.meters.lane(self.index)
+    }
+
+    /// Whether whoever is connected should be told to leave. Takes no lock.
+    pub(crate) fn is_leaving(&self) -> bool {
+        self.common.leaving.has_changed().unwrap_or(true)
     }
 
     /// The certificates in force.

@@ -45,6 +45,7 @@ mod settings;
 mod site;
 mod slots;
 mod source;
+mod stage;
 mod streams;
 mod target;
 mod tls;
@@ -61,6 +62,6 @@ pub mod measured {
 pub use errand::{Control, Errand, Site, Visitor};
 pub use local_ca::{LocalCa, LocalCaError};
 pub use meters::{Meters, Reading};
-pub use running::{Folder, Running, start};
+pub use running::{Folder, Listeners, Running, start, start_on};
 pub use settings::{Lateness, Limits, LogRequests, Settings, ToldLateness};
 pub use tls::{CertificateError, CertificateSource, ServerCertificate};

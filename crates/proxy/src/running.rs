@@ -9,6 +9,7 @@ use crate::meters::Meters;
 use crate::recorder::Recorder;
 use crate::settings::Settings;
 use crate::source::TrustedProxies;
+use crate::stage::Stage;
 use crate::tls::{CertificateSource, Certificates};
 use arc_swap::ArcSwap;
 use narthex_model::{AccessRecord, Clock, TrafficCount};
@@ -23,8 +24,13 @@ use tokio::runtime::{Builder, LocalOptions};
 use tokio::sync::{mpsc, oneshot, watch};
 use tokio::task::JoinHandle;
 
-/// A core's request for its traffic counts.
-type Fold = oneshot::Sender<Vec<TrafficCount>>;
+/// What a core is asked while it serves.
+enum Question {
+    /// Its traffic counts since the last time.
+    Counts(oneshot::Sender<Vec<TrafficCount>>),
+    /// Whether it lives.
+    Alive(oneshot::Sender<()>),
+}
 
 /// A proxy that serves. Dropping it stops it at once; [`Running::drain`] lets requests finish.
 #[derive(Debug)]
@@ -32,15 +38,37 @@ pub struct Running {
     https: Vec<SocketAddr>,
     http: Vec<SocketAddr>,
     certificates: Arc<ArcSwap<Certificates>>,
-    leaving: watch::Sender<bool>,
+    leaving: watch::Sender<Stage>,
     cores: Vec<Core>,
+    /// The sockets that the cores accept from, for another process; none once the proxy is leaving.
+    listeners: Listeners,
+}
+
+/// Listening sockets that come from, or are for, somebody else: the service manager, or another process of this program.
+#[derive(Debug, Default)]
+pub struct Listeners {
+    /// For TLS connections.
+    pub https: Vec<TcpListener>,
+    /// For plain connections.
+    pub http: Vec<TcpListener>,
+}
+
+impl Listeners {
+    fn of(https: &[Bound], http: &[Bound]) -> io::Result<Self> {
+        let all = |bound: &[Bound]| share(bound.iter().flat_map(|bound| &bound.sockets));
+        Ok(Self { https: all(https)?, http: all(http)? })
+    }
+}
+
+fn share<'a>(sockets: impl IntoIterator<Item = &'a TcpListener>) -> io::Result<Vec<TcpListener>> {
+    sockets.into_iter().map(TcpListener::try_clone).collect()
 }
 
 /// One core's thread.
 #[derive(Debug)]
 struct Core {
     thread: std::thread::JoinHandle<()>,
-    folds: mpsc::UnboundedSender<Fold>,
+    questions: mpsc::UnboundedSender<Question>,
     /// Ends when the core has nothing left to do.
     idle: Option<oneshot::Receiver<()>>,
     /// Dropping it stops the core at once.
@@ -62,13 +90,32 @@ pub fn start(
     meters: Arc<Meters>,
     clock: Clock,
 ) -> io::Result<Running> {
+    start_on(Listeners::default(), settings, live, control, records, meters, clock)
+}
+
+/// The same, but that addresses for which a socket was handed over are not bound. Sockets that `settings` has no address
+/// for are closed.
+///
+/// # Errors
+/// As [`start`].
+pub fn start_on(
+    mut given: Listeners,
+    settings: Settings,
+    live: Arc<Live>,
+    control: Control,
+    records: mpsc::Sender<AccessRecord>,
+    meters: Arc<Meters>,
+    clock: Clock,
+) -> io::Result<Running> {
     let lanes = settings.cores.max(1);
-    let bind = |addresses: &[SocketAddr]| {
-        let bound = addresses.iter().map(|address| listen::bind(*address, lanes));
+    let bind = |addresses: &[SocketAddr], handed: &mut Vec<TcpListener>| {
+        let bound = addresses.iter().map(|address| listen::bind(*address, lanes, handed));
         bound.collect::<io::Result<Vec<Bound>>>()
     };
-    let (mut https, mut http) = (bind(&settings.https)?, bind(&settings.http)?);
-    let (leaving, leaves) = watch::channel(false);
+    let mut https = bind(&settings.https, &mut given.https)?;
+    let mut http = bind(&settings.http, &mut given.http)?;
+    let listeners = Listeners::of(&https, &http)?;
+    let (leaving, leaves) = watch::channel(Stage::Serving);
     let certificates = Arc::new(ArcSwap::from_pointee(Certificates::new(settings.certificates)));
     let (doors, handed) = balance::doors(lanes, &settings.limits, &meters);
     let common = Arc::new(Common {
@@ -88,16 +135,19 @@ pub fn start(
     });
     let mut cores = Vec::new();
     for (index, handed) in handed.into_iter().enumerate() {
-        let sockets = Sockets { https: take(&mut https), http: take(&mut http), handed };
+        let last = index + 1 == lanes;
+        let listeners = Listeners { https: take(&mut https, last), http: take(&mut http, last) };
+        let sockets = Sockets { listeners, handed };
         cores.push(spawn(index, Arc::clone(&common), records.clone(), sockets)?);
     }
     let addresses = |bound: &[Bound]| bound.iter().map(|bound| bound.address).collect();
-    Ok(Running { https: addresses(&https), http: addresses(&http), certificates, leaving, cores })
+    let (https, http) = (addresses(&https), addresses(&http));
+    Ok(Running { https, http, certificates, leaving, cores, listeners })
 }
 
 /// Collects traffic counts while the proxy serves.
 #[derive(Clone, Debug)]
-pub struct Folder(Vec<mpsc::UnboundedSender<Fold>>);
+pub struct Folder(Vec<mpsc::UnboundedSender<Question>>);
 
 impl Folder {
     /// Takes the counts of admitted requests since the last fold, from every core.
@@ -105,29 +155,43 @@ impl Folder {
         let mut counts = Vec::new();
         for core in &self.0 {
             let (reply, told) = oneshot::channel();
-            if core.send(reply).is_ok() {
+            if core.send(Question::Counts(reply)).is_ok() {
                 counts.extend(told.await.unwrap_or_default());
             }
         }
         counts
     }
+
+    /// Returns once every core has shown that it still takes its turns: for a watchdog.
+    pub async fn alive(&self) {
+        for core in &self.0 {
+            let (reply, told) = oneshot::channel();
+            if core.send(Question::Alive(reply)).is_ok() {
+                drop(told.await);
+            }
+        }
+    }
 }
 
 /// The sockets of one core.
 struct Sockets {
-    https: Vec<TcpListener>,
-    http: Vec<TcpListener>,
+    listeners: Listeners,
     /// Connections that other cores accepted for this one.
     handed: mpsc::UnboundedReceiver<Handed>,
 }
 
-fn take(bound: &mut [Bound]) -> Vec<TcpListener> {
-    bound.iter_mut().filter_map(|bound| bound.sockets.pop()).collect()
+/// The sockets of one core: one of each address, and for the last core what is left.
+fn take(bound: &mut [Bound], last: bool) -> Vec<TcpListener> {
+    let each = bound.iter_mut().flat_map(|bound| {
+        let count = if last { bound.sockets.len() } else { 1 };
+        bound.sockets.drain(..count.min(bound.sockets.len()))
+    });
+    each.collect()
 }
 
 /// What a core is told from outside.
 struct Orders {
-    folds: mpsc::UnboundedReceiver<Fold>,
+    questions: mpsc::UnboundedReceiver<Question>,
     stop: oneshot::Receiver<()>,
     idle: oneshot::Sender<()>,
 }
@@ -138,10 +202,10 @@ fn spawn(
     records: mpsc::Sender<AccessRecord>,
     sockets: Sockets,
 ) -> io::Result<Core> {
-    let (folds, asked) = mpsc::unbounded_channel();
+    let (questions, asked) = mpsc::unbounded_channel();
     let (idle, became_idle) = oneshot::channel();
     let (stop, stopped) = oneshot::channel();
-    let orders = Orders { folds: asked, stop: stopped, idle };
+    let orders = Orders { questions: asked, stop: stopped, idle };
     let (ready, began) = std::sync::mpsc::sync_channel::<io::Result<()>>(1);
     let thread = std::thread::Builder::new().name(format!("narthex-{index}")).spawn(move || {
         let built = Builder::new_current_thread().enable_all().build_local(LocalOptions::default());
@@ -161,13 +225,14 @@ fn spawn(
         }
     })?;
     began.recv().map_err(|_| io::Error::other("a core's thread ended as it began"))??;
-    Ok(Core { thread, folds, idle: Some(became_idle), stop })
+    Ok(Core { thread, questions, idle: Some(became_idle), stop })
 }
 
 /// Starts to accept.
 fn begin(lane: Rc<Lane>, sockets: Sockets) -> io::Result<(Rc<Lane>, Vec<JoinHandle<()>>)> {
-    let https = sockets.https.into_iter().map(|socket| (socket, Scheme::Https));
-    let http = sockets.http.into_iter().map(|socket| (socket, Scheme::Http));
+    let Listeners { https, http } = sockets.listeners;
+    let https = https.into_iter().map(|socket| (socket, Scheme::Https));
+    let http = http.into_iter().map(|socket| (socket, Scheme::Http));
     tokio::task::spawn_local(balance::take_in(Rc::clone(&lane), sockets.handed));
     let mut accepting = Vec::new();
     for (socket, scheme) in https.chain(http) {
@@ -180,7 +245,7 @@ fn begin(lane: Rc<Lane>, sockets: Sockets) -> io::Result<(Rc<Lane>, Vec<JoinHand
 
 /// Runs a core until it is told to stop.
 async fn keep(lane: &Rc<Lane>, accepting: Vec<JoinHandle<()>>, orders: Orders) {
-    let Orders { mut folds, mut stop, idle } = orders;
+    let Orders { mut questions, mut stop, idle } = orders;
     let emptied = async {
         for accept in accepting {
             drop(accept.await);
@@ -197,8 +262,9 @@ async fn keep(lane: &Rc<Lane>, accepting: Vec<JoinHandle<()>>, orders: Orders) {
                     let _told = idle.send(());
                 }
             }
-            fold = folds.recv() => match fold {
-                Some(reply) => drop(reply.send(lane.traffic.fold())),
+            question = questions.recv() => match question {
+                Some(Question::Counts(reply)) => drop(reply.send(lane.traffic.fold())),
+                Some(Question::Alive(reply)) => drop(reply.send(())),
                 None => return,
             },
         }
@@ -226,20 +292,48 @@ impl Running {
     /// What collects the counts of admitted requests, for whoever keeps them.
     #[must_use]
     pub fn folder(&self) -> Folder {
-        Folder(self.cores.iter().map(|core| core.folds.clone()).collect())
+        Folder(self.cores.iter().map(|core| core.questions.clone()).collect())
+    }
+
+    /// The sockets that connections are accepted from, for the process that takes over. None once the proxy is leaving.
+    ///
+    /// # Errors
+    /// When the system has no file descriptor left.
+    pub fn listeners(&self) -> io::Result<Listeners> {
+        let Listeners { https, http } = &self.listeners;
+        Ok(Listeners { https: share(https)?, http: share(http)? })
+    }
+
+    /// Leaves accepting to the process that has the same sockets. Whoever is connected may go on, and is told to connect
+    /// again: over HTTP/2 at once, over HTTP/1.1 with the next answer, or when the connection was idle for as long as one
+    /// may be. Upgraded connections go on.
+    pub fn yield_to_successor(&mut self) {
+        self.listeners = Listeners::default();
+        self.leaving.send_replace(Stage::Yielding);
+    }
+
+    /// Stops accepting and closes idle connections; what is under way goes on.
+    pub fn close(&mut self) {
+        self.listeners = Listeners::default();
+        self.leaving.send_replace(Stage::Closing);
+    }
+
+    /// Returns once nobody is connected any more, after [`Running::yield_to_successor`] or [`Running::close`]. May be
+    /// dropped and called again.
+    pub async fn until_idle(&mut self) {
+        for core in &mut self.cores {
+            if let Some(idle) = &mut core.idle {
+                drop(idle.await);
+                core.idle = None;
+            }
+        }
     }
 
     /// Stops accepting, lets what is under way finish for as long as `grace`, then stops. Returns the counts that
     /// had not been folded.
     pub async fn drain(mut self, grace: Duration) -> Vec<TrafficCount> {
-        self.leaving.send_replace(true);
-        let idle: Vec<_> = self.cores.iter_mut().filter_map(|core| core.idle.take()).collect();
-        let all_idle = async {
-            for core in idle {
-                drop(core.await);
-            }
-        };
-        if tokio::time::timeout(grace, all_idle).await.is_err() {
+        self.close();
+        if tokio::time::timeout(grace, self.until_idle()).await.is_err() {
             tracing::warn!("connections were still open after {grace:?}; closed them");
         }
         let counts = self.folder().collect().await;

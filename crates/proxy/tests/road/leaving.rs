@@ -38,6 +38,32 @@ async fn r04_what_is_under_way_finishes_and_idle_connections_close() {
 }
 
 #[tokio::test]
+async fn r02_who_is_connected_is_told_to_connect_to_the_successor_and_nobody_is_cut_off() {
+    let town =
+        Town::build(Plan::default().app(HOST, &[policy("bypass", everyone())], json!({}))).await;
+    let port = town.port();
+    let mut idle = town.wire(HOST).await;
+    assert_eq!(idle.ask(get("/")).await.status, 200);
+    let mut silent = town.wire(HOST).await; // has shaken hands, and asked for nothing yet
+    let Town { mut running, origin: _origin, .. } = town;
+    let successor = running.listeners().unwrap();
+    running.yield_to_successor();
+    let mut new = TcpStream::connect(("127.0.0.1", port)).await.unwrap();
+    let (socket, _) = successor.https[0].accept().or_else(|_| successor.https[0].accept()).unwrap();
+    drop(socket);
+    assert_eq!(tokio::io::AsyncReadExt::read(&mut new, &mut [0]).await.unwrap_or(0), 0);
+    for wire in [&mut idle, &mut silent] {
+        let answer = wire.ask(get("/")).await;
+        assert_eq!((answer.status, answer.field("connection")), (200, "close"));
+        assert!(wire.is_closed().await);
+    }
+    running.until_idle().await;
+    drop(running.drain(Duration::ZERO).await);
+    drop(successor);
+    assert!(TcpStream::connect(("127.0.0.1", port)).await.is_err());
+}
+
+#[tokio::test]
 async fn r04_what_does_not_finish_is_closed_when_the_grace_is_over() {
     let town =
         Town::build(Plan::default().app(HOST, &[policy("bypass", everyone())], json!({}))).await;
