@@ -3,6 +3,7 @@
 //! A change is made to a copy, compiled as a whole, committed if nobody else was quicker, and then published. It is
 //! in force before anyone is told that it succeeded; one that fails at any step has changed nothing.
 
+mod follow;
 mod lists;
 
 use crate::error::ApiError;

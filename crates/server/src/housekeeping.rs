@@ -1,6 +1,7 @@
 //! What happens on its own: keys rotate, traffic counts are folded, service tokens that nobody uses are retired, what
 //! has expired is forgotten.
 
+use crate::pen::{Holder, Ledger};
 use crate::restarts::{Restarts, Work};
 use narthex_api::Desk;
 use narthex_model::Clock;
@@ -28,6 +29,8 @@ pub(crate) struct Household {
     pub(crate) folder: Folder,
     /// Seconds for which records are kept.
     pub(crate) keep_records: i64,
+    /// Where traffic counts go.
+    pub(crate) ledger: Arc<Ledger>,
     /// The clock.
     pub(crate) clock: Clock,
 }
@@ -51,11 +54,13 @@ impl Household {
     /// One round. A part that fails is tried again in the next; counts that the store did not take are lost and said so.
     pub(crate) async fn round(&self) {
         let now = self.clock.now();
-        let counts = self.folder.collect().await;
-        if !counts.is_empty()
-            && let Err(error) = self.store.fold_traffic(&counts).await
-        {
-            tracing::warn!(%error, keys = counts.len(), "traffic counts were not kept");
+        if let Err(error) = self.ledger.fold(self.folder.collect().await).await {
+            tracing::warn!(%error, "traffic counts were not kept");
+        }
+        self.live.forget_expired(now);
+        let pen = self.ledger.pen.holder().await;
+        if matches!(&*pen, Holder::Successor(_)) {
+            return; // whose work the rest is
         }
         if let Err(error) = self.desk.tick(now).await {
             tracing::error!(%error, "the signing keys could not be looked after");
@@ -72,7 +77,6 @@ impl Household {
         if let Err(error) = prune(&*self.store, Term { before, now }).await {
             tracing::warn!(%error, "old access records could not be forgotten");
         }
-        self.live.forget_expired(now);
         if let Err(error) = self.store.forget_expired(now).await {
             tracing::warn!(%error, "what has expired could not be forgotten");
         }

@@ -5,11 +5,17 @@ use narthex_model::Clock;
 use narthex_server::cli::{AdminCommand, Cli, Command, ConfigArgs, DemoArgs, TokenCommand};
 use narthex_server::config::{LogLevel, Settings};
 use narthex_server::demo::{Demo, furnish};
-use narthex_server::{Running, StartError, logging, start, token};
+use narthex_server::systemd::{self, Manager, News};
+use narthex_server::{
+    Inheritance, Program, StartError, inherited, logging, start, start_with, token,
+};
+use signals::{Gateway, Signals};
 use std::error::Error;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
-use tokio::signal::unix::{Signal, SignalKind, signal};
+use std::sync::Arc;
+
+mod signals;
 
 #[global_allocator]
 static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
@@ -77,12 +83,21 @@ fn check(path: &Path) -> Result<(), Box<dyn Error>> {
 async fn serve(path: &Path) -> Result<(), Box<dyn Error>> {
     let settings = Settings::read(path)?;
     let signals = Signals::catch()?;
+    let program = Program::running()?;
     let dropped_lines = logging::start(settings.log_level);
-    let running = start(settings, Clock::System, dropped_lines).await?;
+    let manager = Arc::new(Manager::of_environment());
+    let inheritance = match inherited()? {
+        Some(inheritance) => inheritance,
+        None => Inheritance::from(systemd::given(&settings)?),
+    };
+    let running = start_with(inheritance, settings, Clock::System, dropped_lines).await?;
     for address in running.https() {
-        tracing::info!(%address, "serving https");
+        tracing::info!(%address, process = std::process::id(), "serving https");
     }
-    until_told(running, Some(path), signals).await
+    manager.tell(News::Ready);
+    signals
+        .obeyed_by(Gateway { running, config: Some(path), program: Some(program), manager })
+        .await
 }
 
 async fn demo(args: DemoArgs) -> Result<(), Box<dyn Error>> {
@@ -102,7 +117,8 @@ async fn demo(args: DemoArgs) -> Result<(), Box<dyn Error>> {
         demo.open_applications(running.live.clone(), Clock::System, outbox.clone())?;
     }
     print_welcome(&demo, &data_dir);
-    until_told(running, None, signals).await
+    let manager = Arc::<Manager>::default();
+    signals.obeyed_by(Gateway { running, config: None, program: None, manager }).await
 }
 
 /// A start that failed, with the option that helps.
@@ -138,78 +154,4 @@ Ctrl-C stops the demo. Its data stays in {data}.
         admin = addresses.admin,
         data = data_dir.display(),
     );
-}
-
-/// SIGXFSZ, which is 25 on every system that this program is built for.
-const FILE_SIZE_EXCEEDED: i32 = 25;
-
-/// What the process is told from outside; caught before anything is started, so that no signal is missed.
-struct Signals {
-    terminate: Signal,
-    interrupt: Signal,
-    hang_up: Signal,
-    /// Caught so that they do nothing: the system would end the process.
-    _without_meaning: [Signal; 3],
-    /// Never waited for. That it is caught makes a write beyond a limit of the file size (`ulimit -f`) fail as one on a
-    /// full disk does, instead of ending the gateway.
-    _file_size: Signal,
-}
-
-impl Signals {
-    fn catch() -> std::io::Result<Self> {
-        Ok(Self {
-            terminate: signal(SignalKind::terminate())?,
-            interrupt: signal(SignalKind::interrupt())?,
-            hang_up: signal(SignalKind::hangup())?,
-            _without_meaning: [
-                signal(SignalKind::user_defined1())?,
-                signal(SignalKind::user_defined2())?,
-                signal(SignalKind::alarm())?,
-            ],
-            _file_size: signal(SignalKind::from_raw(FILE_SIZE_EXCEEDED))?,
-        })
-    }
-}
-
-/// Serves until SIGTERM or SIGINT; SIGHUP reads the configuration again. A second SIGTERM or SIGINT ends at once.
-async fn until_told(
-    mut running: Running,
-    config: Option<&Path>,
-    signals: Signals,
-) -> Result<(), Box<dyn Error>> {
-    let Signals { mut terminate, mut interrupt, mut hang_up, _without_meaning, _file_size } =
-        signals;
-    loop {
-        tokio::select! {
-            _ = terminate.recv() => break,
-            _ = interrupt.recv() => break,
-            _ = hang_up.recv() => reload(&mut running, config).await,
-        }
-    }
-    eprintln!("narthexd: finishing what is under way; once more to stop at once");
-    tokio::select! {
-        () = running.drain() => Ok(()),
-        () = again(&mut terminate, &mut interrupt) => Err("stopped before everything was finished".into()),
-    }
-}
-
-async fn again(terminate: &mut Signal, interrupt: &mut Signal) {
-    tokio::select! {
-        _ = terminate.recv() => {}
-        _ = interrupt.recv() => {}
-    }
-}
-
-async fn reload(running: &mut Running, config: Option<&Path>) {
-    let Some(path) = config else { return };
-    let outcome: Result<(), Box<dyn Error>> = async {
-        let settings = Settings::read(path)?;
-        running.reload(settings).await?;
-        Ok(())
-    }
-    .await;
-    match outcome {
-        Ok(()) => tracing::info!(config = %path.display(), "read the configuration again"),
-        Err(error) => tracing::error!(%error, "kept the running configuration"),
-    }
 }

@@ -98,14 +98,23 @@ fn render(figures: Arc<dyn Figures>) -> Result<String, fmt::Error> {
     Ok(text)
 }
 
-/// Opens the listener at `address`, and answers where that is.
+/// Opens the listener at `address`, unless it is the one that is `given`; answers it, the same socket once more for another
+/// process, and where it listens.
 ///
 /// # Errors
 /// When the address cannot be listened on.
-pub(crate) async fn bind(address: SocketAddr) -> std::io::Result<(TcpListener, SocketAddr)> {
-    let listener = TcpListener::bind(address).await?;
-    let bound = listener.local_addr()?;
-    Ok((listener, bound))
+pub(crate) fn bind(
+    address: SocketAddr,
+    given: Option<std::net::TcpListener>,
+) -> std::io::Result<(TcpListener, std::net::TcpListener, SocketAddr)> {
+    let ours = |socket: &std::net::TcpListener| socket.local_addr().is_ok_and(|at| at == address);
+    let socket = match given.filter(ours) {
+        Some(socket) => socket,
+        None => std::net::TcpListener::bind(address)?,
+    };
+    socket.set_nonblocking(true)?;
+    let bound = socket.local_addr()?;
+    Ok((TcpListener::from_std(socket.try_clone()?)?, socket, bound))
 }
 
 /// Answers until the process ends.

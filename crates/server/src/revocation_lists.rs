@@ -1,6 +1,7 @@
 //! Fetches the revocation lists of certificate authorities from the addresses that an administrator named, each on its
 //! own schedule. What cannot be had or trusted is said, and the last good list stays (security checklist T14, T15).
 
+use crate::pen::{Holder, Pen};
 use crate::restarts::{Restarts, Work};
 use http::{Request, StatusCode, header};
 use narthex_api::Desk;
@@ -26,6 +27,8 @@ pub(crate) struct Fetcher {
     /// Fenced; its limits on time and size hold for lists.
     pub(crate) http: OutboundHttp,
     pub(crate) clock: Clock,
+    /// Whether this process may keep what it fetches.
+    pub(crate) pen: Arc<Pen>,
 }
 
 /// When each list is to be fetched next.
@@ -49,7 +52,9 @@ impl Fetcher {
         looks.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
         loop {
             looks.tick().await;
-            self.round(&mut schedule).await;
+            if matches!(&*self.pen.holder().await, Holder::Us) {
+                self.round(&mut schedule).await;
+            }
         }
     }
 
@@ -233,7 +238,7 @@ mod tests {
         let fence = Fence::open_to_this_machine().for_signed_data();
         let limits = OutboundSettings { max_answer: 100_000, fence, ..OutboundSettings::default() };
         let http = OutboundHttp::new(limits).unwrap();
-        Fetcher { desk, store, http, clock: Clock::manual(NOW) }
+        Fetcher { desk, store, http, clock: Clock::manual(NOW), pen: Arc::default() }
     }
 
     #[tokio::test]

@@ -3,13 +3,16 @@
 use crate::config::{MailRoute, Settings, StoreRoute};
 use crate::errands::Desks;
 use crate::figures::GatewayFigures;
+use crate::hand_over::{Elder, Inheritance, Predecessor};
 use crate::health::Health;
 use crate::housekeeping::Household;
 use crate::logging::DroppedLines;
+use crate::pen::{Ledger, Pen};
 use crate::records::Keeper;
 use crate::responders::Responders;
 use crate::restarts::{Panicked, Restarts, Work};
 use crate::revocation_lists::Fetcher;
+use crate::systemd::Instead;
 use crate::{data_dir, errands, keys, metrics, organization, records, responders};
 use narthex_api::{Api, ApiError, ApiParts, Desk, Standing};
 use narthex_idp::{
@@ -17,6 +20,7 @@ use narthex_idp::{
 };
 use narthex_model::{
     AccountId, Clock, Configuration, IdpConfig, MasterKey, Premises, Revision, Timestamp,
+    UnixSeconds,
 };
 use narthex_portal::{Parts, Portal};
 use narthex_proxy::{CertificateSource, Control, Lateness, LocalCa, Meters, ServerCertificate};
@@ -25,7 +29,7 @@ use narthex_store::{AdminRecord, Change, OwedRevocations, Revoked, Spill, Sqlite
 use narthex_token::KeyRing;
 use serde_json::json;
 use std::io;
-use std::net::SocketAddr;
+use std::net::{SocketAddr, TcpListener};
 use std::sync::Arc;
 use std::time::Duration;
 use tokio::sync::mpsc;
@@ -76,6 +80,22 @@ pub enum StartError {
         /// Names the address.
         error: io::Error,
     },
+    /// The service manager gave something else than listening TCP sockets.
+    #[error(
+        "the sockets that the service manager opened cannot be used: {0}; look at the ListenStream= lines of its socket unit"
+    )]
+    Given(io::Error),
+    /// The service manager opened a socket that the configuration file has no use for.
+    #[error(
+        "the service manager opened a socket at {address}, which [listen] does not name; name it there, or say FileDescriptorName=https (or http, metrics) in the socket unit"
+    )]
+    NotListedSocket {
+        /// Where it listens.
+        address: SocketAddr,
+    },
+    /// The process that is to be taken over from does not let us.
+    #[error("the running process does not hand over: {0}")]
+    NotHandedOver(io::Error),
     /// The data path did not begin to work.
     #[error("the data path did not start: {0}")]
     Proxy(io::Error),
@@ -92,7 +112,7 @@ fn remedy(error: &io::Error, key: &str) -> String {
 
 /// A gateway that serves.
 pub struct Running {
-    proxy: narthex_proxy::Running,
+    pub(crate) proxy: narthex_proxy::Running,
     /// The tables of the data path.
     pub live: Arc<Live>,
     /// What is kept.
@@ -104,15 +124,28 @@ pub struct Running {
     /// Where metrics are answered.
     pub metrics: Option<SocketAddr>,
     /// What it was started with.
-    settings: Settings,
+    pub(crate) settings: Settings,
     account: AccountId,
-    health: Arc<Health>,
-    clock: Clock,
+    pub(crate) health: Arc<Health>,
+    pub(crate) clock: Clock,
+    /// The store by its own name, where it can be handed over.
+    pub(crate) vault: Option<Arc<SqliteStore>>,
+    /// Who writes.
+    pub(crate) pen: Arc<Pen>,
+    ledger: Arc<Ledger>,
+    /// The process before this one, while it has connections.
+    pub(crate) elder: Elder,
+    pub(crate) elder_task: Option<JoinHandle<()>>,
+    /// Which sockets stand in place of addresses of the file.
+    pub(crate) instead: Instead,
+    pub(crate) metrics_socket: Option<TcpListener>,
+    pub(crate) metrics_task: Option<JoinHandle<()>>,
     household: JoinHandle<()>,
     fetcher: JoinHandle<()>,
     responders: JoinHandle<()>,
     record_keeper: JoinHandle<()>,
-    revocations: Arc<OwedRevocations>,
+    pub(crate) revocations: Arc<OwedRevocations>,
+    pub(crate) record_counts: Arc<records::RecordCounts>,
     settler: JoinHandle<()>,
     restarts: Arc<Restarts>,
     local_ca: Arc<LocalCa>,
@@ -128,24 +161,65 @@ pub async fn start(
     clock: Clock,
     dropped_lines: DroppedLines,
 ) -> Result<Running, StartError> {
+    start_with(Inheritance::default(), settings, clock, dropped_lines).await
+}
+
+/// The same with sockets that are open already, or in the place of another process.
+///
+/// # Errors
+/// As [`start`]; the process that was to be taken over from goes on then.
+pub async fn start_with(
+    mut inheritance: Inheritance,
+    settings: Settings,
+    clock: Clock,
+    dropped_lines: DroppedLines,
+) -> Result<Running, StartError> {
     let master = data_dir::prepare(&settings)?;
-    let store = open_store(&settings, master.clone()).await?;
-    start_over(settings, (store, master), clock, dropped_lines).await
+    let vault = open_store(&settings, master.clone(), inheritance.from.as_mut()).await?;
+    let kept = Kept { store: vault.clone(), vault: Some(vault), master };
+    begin(inheritance, settings, kept, clock, dropped_lines).await
 }
 
 /// As [`start`], over a store that is open already and the key that seals what it keeps: for a store that fails when a
-/// test tells it to. The data directory is there.
+/// test tells it to. The data directory is there. Such a gateway hands over to nobody.
 ///
 /// # Errors
 /// As [`start`].
 pub async fn start_over(
-    mut settings: Settings,
+    settings: Settings,
     (store, master): (Arc<dyn Store>, Arc<MasterKey>),
     clock: Clock,
     dropped_lines: DroppedLines,
 ) -> Result<Running, StartError> {
+    let kept = Kept { store, vault: None, master };
+    begin(Inheritance::default(), settings, kept, clock, dropped_lines).await
+}
+
+/// What is open already.
+struct Kept {
+    store: Arc<dyn Store>,
+    /// The store by its own name, where it can be handed over.
+    vault: Option<Arc<SqliteStore>>,
+    /// What seals secrets in it.
+    master: Arc<MasterKey>,
+}
+
+async fn begin(
+    inheritance: Inheritance,
+    mut settings: Settings,
+    kept: Kept,
+    clock: Clock,
+    dropped_lines: DroppedLines,
+) -> Result<Running, StartError> {
+    let Inheritance { given, from } = inheritance;
+    let Kept { store, vault, master } = kept;
     let now = clock.now();
     let spill = open_spill(&settings, master)?;
+    let (pen, elder) = (Arc::<Pen>::default(), Elder::default());
+    let ledger = Arc::new(Ledger { pen: pen.clone(), store: store.clone() });
+    if let Some(from) = &from {
+        elder.know(from);
+    }
     let local_ca = Arc::new(LocalCa::open_or_create(&settings.data_dir, now)?);
     let account = match &settings.account_id {
         Some(given) => given.clone(),
@@ -230,20 +304,28 @@ pub async fn start_over(
                 .as_ref()
                 .map(|token| narthex_api::sha256(token.expose())),
         })),
+        pen: pen.clone(),
+        elder: elder.clone(),
     };
 
-    let metrics = match settings.metrics {
+    let instead = given.instead;
+    let metrics_at = match &given.metrics {
+        Some(socket) if instead.metrics => Some(socket.local_addr().map_err(StartError::Given)?),
+        Some(_) | None => settings.metrics,
+    };
+    let metrics = match metrics_at {
         None => None,
-        Some(address) => Some(metrics::bind(address).await.map_err(|error| {
+        Some(address) => Some(metrics::bind(address, given.metrics).map_err(|error| {
             let error =
                 io::Error::new(error.kind(), format!("cannot listen on {address}: {error}"));
             StartError::Listen { key: "metrics", error }
         })?),
     };
     let meters = Arc::new(Meters::new(settings.cores));
+    let control = Control { admin, pages };
     let proxy_settings = narthex_proxy::Settings {
-        https: settings.https.clone(),
-        http: settings.http.clone(),
+        https: addresses(&given.listeners.https, given.instead.https, &settings.https)?,
+        http: addresses(&given.listeners.http, given.instead.http, &settings.http)?,
         cores: settings.cores,
         certificates: certificate_source(settings.certificates.clone(), &local_ca),
         public_https_port: None,
@@ -252,10 +334,11 @@ pub async fn start_over(
         lateness: Lateness::Measured,
         limits: settings.limits.road.clone(),
     };
-    let proxy = narthex_proxy::start(
+    let proxy = narthex_proxy::start_on(
+        given.listeners,
         proxy_settings,
         live.clone(),
-        Control { admin, pages },
+        control.clone(),
         record_sender,
         meters.clone(),
         clock.clone(),
@@ -266,7 +349,7 @@ pub async fn start_over(
     tokio::spawn(errands::run(visits, limits.pages_at_once, desks));
     let restarts = Arc::new(Restarts::default());
     let counts = Arc::new(records::RecordCounts::default());
-    let keeper = Keeper::new(record_queue, store.clone(), spill, counts.clone());
+    let keeper = Keeper::new(record_queue, ledger.clone(), spill, counts.clone());
     let record_keeper = tokio::spawn(keeper.keep(restarts.clone()));
     let household = Household {
         live: live.clone(),
@@ -274,6 +357,7 @@ pub async fn start_over(
         desk: desk.clone(),
         folder: proxy.folder(),
         keep_records: i64::from(settings.keep_records_days) * 86_400,
+        ledger: ledger.clone(),
         clock: clock.clone(),
     };
     let lists = OutboundSettings {
@@ -287,6 +371,7 @@ pub async fn start_over(
         store: store.clone(),
         http: OutboundHttp::new(lists)?,
         clock: clock.clone(),
+        pen: pen.clone(),
     };
     let responders = OutboundSettings {
         fence: fence.for_signed_data(),
@@ -300,7 +385,7 @@ pub async fn start_over(
     let figures = GatewayFigures {
         meters,
         live: live.clone(),
-        counts,
+        counts: counts.clone(),
         revocations: revocations.clone(),
         dropped_lines,
         health: health.clone(),
@@ -308,17 +393,30 @@ pub async fn start_over(
         desk: desk.clone(),
         clock: clock.clone(),
     };
-    let metrics = metrics.map(|(listener, address)| {
-        tokio::spawn(metrics::serve(listener, Arc::new(figures)));
-        address
-    });
+    let (mut metrics_at, mut metrics_socket, mut metrics_task) = (None, None, None);
+    if let Some((listener, socket, address)) = metrics {
+        metrics_task = Some(tokio::spawn(metrics::serve(listener, Arc::new(figures))));
+        (metrics_at, metrics_socket) = (Some(address), Some(socket));
+    }
+    let elder_task = match from {
+        Some(from) => Some(from.relieve(&elder, control, ledger.clone()).await),
+        None => None,
+    };
     Ok(Running {
+        vault,
+        pen,
+        ledger,
+        elder,
+        elder_task,
+        instead,
+        metrics_socket,
+        metrics_task,
         proxy,
         live,
         store,
         desk,
         outbox,
-        metrics,
+        metrics: metrics_at,
         settings,
         account,
         health,
@@ -328,6 +426,7 @@ pub async fn start_over(
         responders: tokio::spawn(responders.keep(restarts.clone())),
         settler: tokio::spawn(settle(revocations.clone(), restarts.clone())),
         revocations,
+        record_counts: counts,
         restarts,
         record_keeper,
         local_ca,
@@ -337,9 +436,17 @@ pub async fn start_over(
 async fn open_store(
     settings: &Settings,
     master: Arc<MasterKey>,
-) -> Result<Arc<dyn Store>, StartError> {
+    from: Option<&mut Predecessor>,
+) -> Result<Arc<SqliteStore>, StartError> {
     let StoreRoute::Sqlite(path) = &settings.store;
-    Ok(Arc::new(SqliteStore::open(path, master).await?))
+    let store = match from {
+        None => SqliteStore::open(path, master).await?,
+        Some(from) => {
+            let lock = from.take_pen().await.map_err(StartError::NotHandedOver)?;
+            SqliteStore::take_over(path, master, lock).await?
+        }
+    };
+    Ok(Arc::new(store))
 }
 
 /// What records wait in while the store does not take them.
@@ -383,18 +490,38 @@ async fn recall(store: &dyn Store, live: &Live, clock: &Clock) -> Result<(), Sta
         live.sessions.insert(session);
     }
     for revocation in store.revocations(now).await? {
-        match revocation.what {
-            Revoked::Session(nonce) => live.revocations.end_session(&nonce, revocation.until),
-            Revoked::User(user) => {
-                live.revocations.restore_user(user, revocation.at);
-            }
-            Revoked::App(aud) => live.revocations.revoke_app(&aud, revocation.at),
-            Revoked::ServiceToken(client) => {
-                live.revocations.revoke_service_token(&client, revocation.at)
-            }
-        }
+        put_in_force(live, &revocation.what, revocation.at, revocation.until);
     }
     Ok(())
+}
+
+/// Puts a revocation in force that the store holds.
+pub(crate) fn put_in_force(live: &Live, what: &Revoked, at: UnixSeconds, until: UnixSeconds) {
+    match what {
+        Revoked::Session(nonce) => live.revocations.end_session(nonce, until),
+        Revoked::User(user) => live.revocations.restore_user(*user, at),
+        Revoked::App(aud) => live.revocations.revoke_app(aud, at),
+        Revoked::ServiceToken(client) => live.revocations.revoke_service_token(client, at),
+    }
+}
+
+/// Where to listen: at the sockets that stand in place of the file's addresses, or at those.
+fn addresses(
+    sockets: &[TcpListener],
+    instead: bool,
+    of_file: &[SocketAddr],
+) -> Result<Vec<SocketAddr>, StartError> {
+    if !instead {
+        return Ok(of_file.to_vec());
+    }
+    let mut at = Vec::new();
+    for socket in sockets {
+        let address = socket.local_addr().map_err(StartError::Given)?;
+        if !at.contains(&address) {
+            at.push(address);
+        }
+    }
+    Ok(at)
 }
 
 fn certificate_source(
@@ -481,20 +608,31 @@ impl Running {
         Ok(())
     }
 
+    /// The cores of the data path, to be asked whether they live.
+    #[must_use]
+    pub fn cores(&self) -> narthex_proxy::Folder {
+        self.proxy.folder()
+    }
+
     /// Stops: no new connections, requests under way finish within `[limits] drain`, records are written.
     pub async fn drain(self) {
         self.health.leave();
+        let grace = self.settings.limits.control.drain;
+        self.end(grace).await;
+    }
+
+    pub(crate) async fn end(self, grace: Duration) {
         self.household.abort();
         self.fetcher.abort();
         self.responders.abort();
         self.settler.abort();
-        let counts = self.proxy.drain(self.settings.limits.control.drain).await;
-        if !counts.is_empty()
-            && let Err(error) = self.store.fold_traffic(&counts).await
-        {
+        let counts = self.proxy.drain(grace).await;
+        if let Err(error) = self.ledger.fold(counts).await {
             tracing::warn!(%error, "the last traffic counts were not kept");
         }
-        if let Err(error) = self.revocations.settle().await {
+        if self.revocations.count() > 0
+            && let Err(error) = self.revocations.settle().await
+        {
             let revocations = self.revocations.count();
             tracing::error!(%error, revocations, "revocations were never written and end with this process: repeat them after the start");
         }

@@ -32,6 +32,8 @@ pub struct ControlLimits {
     pub provider_time: Duration,
     /// How long what is under way may take to finish when the gateway stops.
     pub drain: Duration,
+    /// How long what is under way may go on in a process that another one has taken over from.
+    pub drain_after_hand_over: Duration,
 }
 
 impl Default for ControlLimits {
@@ -44,6 +46,7 @@ impl Default for ControlLimits {
             provider_answer: 1024 * 1024,
             provider_time: Duration::from_secs(10),
             drain: Duration::from_secs(30),
+            drain_after_hand_over: Duration::from_secs(10 * 60),
         }
     }
 }
@@ -137,6 +140,7 @@ pub(super) const ALL: &[Limit] = &[
     limit!("provider_answer", Bytes, 16 * KIB, 64 * MIB, control.provider_answer),
     limit!("provider_time", Time, SECOND, 10 * MINUTE, control.provider_time),
     limit!("drain", Time, SECOND, HOUR, control.drain),
+    limit!("drain_after_hand_over", Time, SECOND, 7 * DAY, control.drain_after_hand_over),
 ];
 
 impl Limit {
