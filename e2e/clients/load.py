@@ -50,8 +50,9 @@ def reflection(target, who):
 class Caller(threading.Thread):
     """Asks for one page after the other over a connection that it keeps, as `who` with the headers that prove it."""
 
-    def __init__(self, app, headers, who, alpn="http/1.1"):
+    def __init__(self, app, headers, who, alpn="http/1.1", rest=0):
         super().__init__(daemon=True)
+        self.rest = rest
         self.app, self.headers, self.who, self.alpn = app, headers, who, alpn
         self.over, self.asked, self.wrong = threading.Event(), 0, []
 
@@ -64,6 +65,8 @@ class Caller(threading.Thread):
                     status, body = ask(target)
                     self.asked += 1
                     self.note(status, body, target, begun)
+                    if self.rest:
+                        self.over.wait(self.rest)
         except Exception as error:  # whatever it is, a request was not answered
             self.wrong.append(f"{self.name} after {self.asked}: {error!r}")
 
@@ -101,6 +104,92 @@ class Caller(threading.Thread):
         self.join(3 * PATIENCE)
 
 
+class Traveller(Caller):
+    """A caller who may be told to connect again, and does: over HTTP/1.1 by `Connection: close`, over HTTP/2 by GOAWAY. Any
+    other end of a connection on which something was asked is a request lost."""
+
+    def __init__(self, *args, **settings):
+        super().__init__(*args, **settings)
+        self.moves = 0
+
+    @contextlib.contextmanager
+    def connected(self):
+        way = Http2Way(self) if self.alpn == "h2" else Http1Way(self)
+        try:
+            yield way.ask
+        finally:
+            way.close()
+
+
+class Http1Way:
+    def __init__(self, caller):
+        self.caller, self.wire = caller, None
+        self.fields = "".join(f"{name}: {value}\r\n" for name, value in caller.headers.items())
+
+    def ask(self, target):
+        self.wire = self.wire or self.caller.app.open()
+        answer = self.wire.ask(f"GET {target} HTTP/1.1\r\nHost: {self.caller.app.authority}\r\n{self.fields}\r\n")
+        if answer is None:
+            raise Closed("an HTTP/1.1 connection, without a word")
+        if answer["connection"] == "close":
+            self.close()
+            self.caller.moves += 1
+        return answer.status, answer.body
+
+    def close(self):
+        if self.wire:
+            self.wire.sock.close()
+            self.wire = None
+
+
+class Patient(http2.Client):
+    """A client that reads on after GOAWAY, which the `h2` library does not: it is given every frame but that one."""
+
+    last, rest = None, b""
+
+    def read(self, enough):
+        while not enough() and not self.closed:
+            try:
+                data = self.wire.sock.recv(65536)
+            except ConnectionError:
+                data = b""
+            self.closed = not data
+            self.rest += data
+            while len(self.rest) >= 9 and len(self.rest) >= 9 + (size := int.from_bytes(self.rest[:3], "big")):
+                frame, self.rest = self.rest[:9 + size], self.rest[9 + size:]
+                if frame[3] == http2.GOAWAY:
+                    self.last, self.goaway = (int.from_bytes(frame[place:place + 4], "big") for place in (9, 13))
+                else:
+                    for event in self.h2.receive_data(frame):
+                        self.note(event)
+            self.flush()
+
+
+class Http2Way:
+    def __init__(self, caller):
+        self.caller, self.client = caller, None
+
+    def ask(self, target):
+        while True:
+            if self.client is None or self.client.last is not None:
+                self.close()
+                self.client = Patient(self.caller.app)
+            head = self.client.head(*self.caller.headers.items(), path=target)
+            stream = self.client.send(head)
+            answer = self.client.answer(stream)
+            if answer.status is not None and answer.ended and answer.reset is None:
+                return answer.status, answer.body
+            # RFC 9113, section 6.8: streams above the last one named were not acted upon, and may be tried again.
+            if self.client.goaway != http2.NO_ERROR or stream <= self.client.last:
+                raise Closed(f"stream {stream}: goaway {self.client.goaway} up to {self.client.last}, reset {answer.reset}")
+
+    def close(self):
+        if self.client:
+            self.client.wire.sock.close()
+            self.caller.moves += self.client.last is not None
+            self.client = None
+
+
 class Doomed(Caller):
     """Whose credential is about to be taken away: keeps when it was let in last, and ends when it is refused."""
 
@@ -122,8 +211,9 @@ class Doomed(Caller):
 class Talker(threading.Thread):
     """A WebSocket on which something is said, and comes back, again and again."""
 
-    def __init__(self, dial):
+    def __init__(self, dial, rest=0):
         super().__init__(daemon=True)
+        self.rest = rest
         self.dial, self.over, self.asked, self.wrong = dial, threading.Event(), 0, []
 
     def run(self):
@@ -135,6 +225,8 @@ class Talker(threading.Thread):
                     if (heard := connection.recv(PATIENCE)) != said:
                         self.wrong.append(f"{said!r} came back as {heard!r}")
                     self.asked += 1
+                    if self.rest:
+                        self.over.wait(self.rest)
         except Exception as error:
             self.wrong.append(f"{self.name} after {self.asked}: {error!r}")
 
