@@ -293,6 +293,7 @@ async fn api(token: &str) -> (Api, tempfile::TempDir) {
     let (records, _later) = tokio::sync::mpsc::channel(1);
     let api = Api::new(ApiParts {
         live,
+        most_entries: narthex_api::MOST_ENTRIES,
         revocations: Arc::new(OwedRevocations::to(store.clone())),
         records,
         store,

@@ -500,7 +500,7 @@ pub(crate) fn put_in_force(live: &Live, what: &Revoked, at: UnixSeconds, until: 
     match what {
         Revoked::Session(nonce) => live.revocations.end_session(nonce, until),
         Revoked::User(user) => live.revocations.restore_user(*user, at),
-        Revoked::App(aud) => live.revocations.revoke_app(aud, at),
+        Revoked::App(aud) => live.revocations.restore_app(aud, at),
         Revoked::ServiceToken(client) => live.revocations.revoke_service_token(client, at),
     }
 }

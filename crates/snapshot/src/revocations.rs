@@ -102,8 +102,17 @@ impl Revocations {
         self.ring();
     }
 
-    /// Revokes the application's tokens issued at or before `at`.
-    pub fn revoke_app(&self, aud: &AudTag, at: UnixSeconds) {
+    /// Revokes the application's tokens issued until `now`. Returns the last instant of issue that is refused, for the
+    /// store: it is later than `now` when the application was revoked within this second before, for what was issued
+    /// since is dated ahead ([`Self::issue_time`]).
+    pub fn revoke_app(&self, aud: &AudTag, now: UnixSeconds) -> UnixSeconds {
+        let at = self.issue_time(aud, now);
+        self.restore_app(aud, at);
+        at
+    }
+
+    /// Puts a revocation of the application in force again that was made before this process started.
+    pub fn restore_app(&self, aud: &AudTag, at: UnixSeconds) {
         raise(&self.apps, aud.clone(), at);
         self.ring();
     }
@@ -313,9 +322,22 @@ mod tests {
     #[test]
     fn an_instant_never_moves_back() {
         let revocations = Revocations::new(Sessions::new());
-        revocations.revoke_app(&aud("a"), UnixSeconds(100));
-        revocations.revoke_app(&aud("a"), UnixSeconds(50));
+        revocations.restore_app(&aud("a"), UnixSeconds(100));
+        revocations.restore_app(&aud("a"), UnixSeconds(50));
         assert!(revocations.refuses_person(&token("x", ALICE, 100)));
+    }
+
+    #[test]
+    fn what_was_issued_between_two_revocations_of_one_second_is_refused() {
+        let revocations = Revocations::new(Sessions::new());
+        let now = UnixSeconds(100);
+        for _ in 0..3 {
+            let issued = token("x", ALICE, revocations.issue_time(&aud("a"), now).0);
+            assert!(!revocations.refuses_person(&issued), "it comes after what was revoked");
+            assert_eq!(revocations.revoke_app(&aud("a"), now), issued.iat);
+            assert!(revocations.refuses_person(&issued), "{:?}", issued.iat);
+        }
+        assert_eq!(revocations.revoke_app(&aud("a"), UnixSeconds(500)), UnixSeconds(500));
     }
 
     #[test]
@@ -327,7 +349,7 @@ mod tests {
             &|| revocations.end_session(&nonce("o"), UnixSeconds(1)),
             &|| drop(revocations.revoke_user(ALICE.parse().unwrap(), UnixSeconds(1))),
             &|| revocations.restore_user(ALICE.parse().unwrap(), UnixSeconds(1)),
-            &|| revocations.revoke_app(&aud("a"), UnixSeconds(1)),
+            &|| revocations.restore_app(&aud("a"), UnixSeconds(1)),
             &|| revocations.revoke_service_token(&client, UnixSeconds(1)),
         ];
         for (before, act) in acts.iter().enumerate() {

@@ -19,8 +19,8 @@ pub(crate) async fn app(call: Call) -> Result<Answer, ApiError> {
     let seen = |app: &Application| call.scope.sees(app.zone.as_ref());
     let id = call.id(0, Kind::App)?;
     let app = found(&standing.configuration.apps, id, seen, Kind::App)?;
-    call.parts.live.revocations.revoke_app(&app.aud, call.now);
-    keep(&call, [Revoked::App(app.aud.clone())]).await?;
+    let at = call.parts.live.revocations.revoke_app(&app.aud, call.now);
+    keep(&call, [revocation(Revoked::App(app.aud.clone()), at)]).await?;
     let record = AccessRecord {
         app: Some(app.id),
         app_domain: app.domain().to_owned(),
@@ -53,14 +53,14 @@ pub(crate) async fn everything(call: Call) -> Result<Answer, ApiError> {
     let live = &call.parts.live;
     let mut revoked = Vec::new();
     for app in call.standing().configuration.apps.values() {
-        live.revocations.revoke_app(&app.aud, call.now);
-        revoked.push(Revoked::App(app.aud.clone()));
+        let at = live.revocations.revoke_app(&app.aud, call.now);
+        revoked.push(revocation(Revoked::App(app.aud.clone()), at));
     }
     let until = call.now.plus(LONGEST_TOKEN_SECONDS);
     let known = live.sessions.all();
     for session in &known {
         live.revocations.end_session(&session.nonce, until);
-        revoked.push(Revoked::Session(session.nonce.clone()));
+        revoked.push(Revocation::of_session(session.nonce.clone(), until));
     }
     keep(&call, revoked).await?;
     // Those that this node has not heard of.
@@ -77,8 +77,9 @@ pub(crate) async fn everything(call: Call) -> Result<Answer, ApiError> {
 /// Ends every session of a person that began before `at`, and their tokens. Whoever logs in later is in at once.
 pub(super) async fn end_all(call: &Call, user: &User, at: UnixSeconds) -> Result<(), ApiError> {
     let ended = call.parts.live.revocations.revoke_user(user.id, at);
-    let ended = ended.iter().map(|session| Revoked::Session(session.nonce.clone()));
-    keep(call, [Revoked::User(user.id)].into_iter().chain(ended)).await?;
+    let until = call.now.plus(LONGEST_TOKEN_SECONDS);
+    let ended = ended.iter().map(|session| Revocation::of_session(session.nonce.clone(), until));
+    keep(call, [revocation(Revoked::User(user.id), call.now)].into_iter().chain(ended)).await?;
     note_about(call, user, "every session of the person was revoked").await;
     Ok(())
 }
@@ -87,7 +88,7 @@ pub(super) async fn end_all(call: &Call, user: &User, at: UnixSeconds) -> Result
 pub(super) async fn end_one(call: &Call, user: &User, session: &Session) -> Result<(), ApiError> {
     let until = call.now.plus(LONGEST_TOKEN_SECONDS);
     call.parts.live.revocations.end_session(&session.nonce, until);
-    keep(call, [Revoked::Session(session.nonce.clone())]).await?;
+    keep(call, [Revocation::of_session(session.nonce.clone(), until)]).await?;
     note_about(call, user, "a session of the person was ended").await;
     Ok(())
 }
@@ -95,19 +96,20 @@ pub(super) async fn end_one(call: &Call, user: &User, session: &Session) -> Resu
 /// Ends the tokens that were minted for a service token. The change that asks for it stands in the audit already.
 pub(super) async fn service_token(call: &Call, client: &ClientId) -> Result<(), ApiError> {
     call.parts.live.revocations.revoke_service_token(client, call.now);
-    keep(call, [Revoked::ServiceToken(client.clone())]).await
+    keep(call, [revocation(Revoked::ServiceToken(client.clone()), call.now)]).await
+}
+
+/// A revocation of what was issued until `at`.
+fn revocation(what: Revoked, at: UnixSeconds) -> Revocation {
+    Revocation { what, at, until: at.plus(LONGEST_TOKEN_SECONDS) }
 }
 
 /// Makes durable what is in force already.
-async fn keep(call: &Call, what: impl IntoIterator<Item = Revoked>) -> Result<(), ApiError> {
-    let until = call.now.plus(LONGEST_TOKEN_SECONDS);
-    let revocation = |what| match what {
-        Revoked::Session(nonce) => Revocation::of_session(nonce, until),
-        Revoked::User(_) | Revoked::App(_) | Revoked::ServiceToken(_) => {
-            Revocation { what, at: call.now, until }
-        }
-    };
-    let revocations = what.into_iter().map(revocation).collect();
+async fn keep(
+    call: &Call,
+    revocations: impl IntoIterator<Item = Revocation>,
+) -> Result<(), ApiError> {
+    let revocations = revocations.into_iter().collect();
     call.parts.revocations.write(revocations).await.map_err(ApiError::RevokedHere)
 }
 
