@@ -44,6 +44,9 @@ pub(crate) enum NotShaken {
     /// It took too long.
     #[error("the handshake took too long")]
     TooSlow,
+    /// It had waited longest when others needed its place.
+    #[error("the handshake was not done when others needed its place")]
+    Displaced,
     /// The connection or the protocol failed.
     #[error("the handshake failed")]
     Failed(#[from] io::Error),
@@ -55,15 +58,6 @@ pub(crate) enum NotShaken {
     NoCertificate(Hostname),
 }
 
-/// Counts a handshake under way.
-struct UnderWay(Rc<Lane>);
-
-impl Drop for UnderWay {
-    fn drop(&mut self) {
-        self.0.handshakes.set(self.0.handshakes.get().saturating_sub(1));
-    }
-}
-
 /// Shakes hands within the time limit. `None` when it came to nothing; the meters know why.
 pub(crate) async fn shake(
     lane: &Rc<Lane>,
@@ -72,25 +66,25 @@ pub(crate) async fn shake(
     slot: Slot,
 ) -> Option<Shaken> {
     let meters = lane.meters();
-    if lane.handshakes.get() >= lane.most_handshakes() {
-        meters.connections_refused.add();
-        return None;
-    }
-    lane.handshakes.set(lane.handshakes.get() + 1);
-    let _under_way = UnderWay(Rc::clone(lane));
-    let limit = lane.common.limits.handshake_time;
-    let shaken = match tokio::time::timeout(limit, negotiate(lane, tcp, from, slot)).await {
-        Ok(shaken) => shaken,
-        Err(_) => Err(NotShaken::TooSlow),
+    let under_way = lane.handshakes.begin(lane.most_handshakes());
+    let shaken = tokio::select! {
+        biased;
+        shaken = negotiate(lane, tcp, from, slot) => shaken,
+        () = under_way.displaced() => Err(NotShaken::Displaced),
+        () = tokio::time::sleep(lane.common.limits.handshake_time) => Err(NotShaken::TooSlow),
     };
+    drop(under_way);
     match &shaken {
         Ok(_) => meters.handshakes.add(),
         Err(NotShaken::UnknownName | NotShaken::NoCertificate(_)) => {
             meters.handshakes_unknown_name.add();
         }
-        Err(NotShaken::TooSlow | NotShaken::NoHello(_) | NotShaken::Failed(_)) => {
-            meters.handshakes_failed.add();
-        }
+        Err(
+            NotShaken::TooSlow
+            | NotShaken::Displaced
+            | NotShaken::NoHello(_)
+            | NotShaken::Failed(_),
+        ) => meters.handshakes_failed.add(),
     }
     shaken.inspect_err(|reason| debug!(reason = %reason, "no TLS connection: {reason}")).ok()
 }

@@ -8,6 +8,7 @@ use crate::dates::Dates;
 use crate::errand::Control;
 use crate::first_uses::FirstUses;
 use crate::forms::Allowance;
+use crate::handshakes::Handshakes;
 use crate::machines::Machines;
 use crate::meters::{LaneMeters, Meters};
 use crate::overload::Overload;
@@ -24,7 +25,7 @@ use crate::world::World;
 use arc_swap::ArcSwap;
 use narthex_model::Clock;
 use narthex_snapshot::Live;
-use std::cell::{Cell, RefCell};
+use std::cell::RefCell;
 use std::rc::Rc;
 use std::sync::Arc;
 use tokio::sync::watch;
@@ -71,7 +72,7 @@ pub(crate) struct Lane {
     pub(crate) slots: Arc<Slots>,
     pub(crate) overload: Rc<Overload>,
     /// Handshakes under way.
-    pub(crate) handshakes: Cell<usize>,
+    pub(crate) handshakes: Handshakes,
     /// Signatures for strangers.
     pub(crate) signatures: Budget,
     /// Forms of strangers.
@@ -109,7 +110,7 @@ impl Lane {
                 Arc::clone(&common.meters),
                 index,
             ),
-            handshakes: Cell::new(0),
+            handshakes: Handshakes::default(),
             signatures: Budget::per_second(limits.signatures_per_second),
             forms: Allowance::new(share(limits.forms_at_once), share(limits.forms_per_minute)),
             world: RefCell::new(Rc::new(World { snapshot, number: 0 })),

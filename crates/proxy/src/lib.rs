@@ -19,6 +19,7 @@ mod errand;
 mod first_uses;
 mod forms;
 mod handshake;
+mod handshakes;
 mod http2;
 mod lane;
 mod listen;
