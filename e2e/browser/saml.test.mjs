@@ -81,9 +81,14 @@ async function refused({ window, page }, heading, reason) {
   await window.close()
 }
 
+/** Records are written in batches, soon after the answer. */
 async function recordOf(ray) {
-  const records = await gateway.access('GET', '/logs/access_requests?limit=50')
-  return records.find((record) => record.ray_id === ray)
+  for (let tries = 0; tries < 500; tries++) {
+    const records = await gateway.access('GET', '/logs/access_requests?limit=50')
+    const record = records.find((record) => record.ray_id === ray)
+    if (record) return record
+  }
+  throw new Error(`no record has the Ray ID ${ray}`)
 }
 
 test('a person logs in by SAML, and the application gets the chosen attributes in a token that others verify', async () => {

@@ -59,8 +59,13 @@ impl<S> Watched<S> {
 
     /// Puts bytes back; they are read next.
     pub(crate) fn unread(&mut self, bytes: Bytes) {
-        self.unread = bytes;
+        self.unread = unless_empty(bytes);
     }
+}
+
+/// Bytes that are none keep all the memory that they were cut from.
+fn unless_empty(bytes: Bytes) -> Bytes {
+    if bytes.is_empty() { Bytes::new() } else { bytes }
 }
 
 impl<S: AsyncRead + Unpin> AsyncRead for Watched<S> {
@@ -73,6 +78,7 @@ impl<S: AsyncRead + Unpin> AsyncRead for Watched<S> {
         if this.unread.has_remaining() {
             let length = this.unread.len().min(buf.remaining());
             buf.put_slice(&this.unread.split_to(length));
+            this.unread = unless_empty(std::mem::take(&mut this.unread));
             return Poll::Ready(Ok(()));
         }
         let before = buf.filled().len();
