@@ -136,6 +136,16 @@ ${ingress.join('\n')}`,
     return this.api(method, `/accounts/${this.account}/access${where}`, body)
   }
 
+  /** The access record with this Ray ID. Records are written in batches, soon after the answer. */
+  async record(ray) {
+    for (let tries = 0; tries < 500; tries++) {
+      const records = await this.access('GET', '/logs/access_requests?limit=50')
+      const record = records.find((record) => record.ray_id === ray)
+      if (record) return record
+    }
+    throw new Error(`no record has the Ray ID ${ray}`)
+  }
+
   protect(host, policies, settings = {}) {
     return this.access('POST', '/apps', {
       type: 'self_hosted',
