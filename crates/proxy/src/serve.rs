@@ -1,5 +1,6 @@
 //! The story of one request, from a TLS connection to the application behind it.
 
+mod errands;
 mod kept;
 
 use crate::client_certificate::Judged;
@@ -18,7 +19,7 @@ use crate::world::World;
 use crate::{discovery, preflight};
 use http::header::{CONNECTION, CONTENT_LENGTH, COOKIE, SET_COOKIE};
 use http::request::Parts;
-use http::{HeaderMap, HeaderName, HeaderValue, Request, Response, StatusCode, Uri, Version};
+use http::{HeaderMap, HeaderName, HeaderValue, Request, Response, StatusCode, Version};
 use narthex_model::{RayId, UnixSeconds};
 use narthex_snapshot::{App, ManagedHeaders};
 use narthex_token::{AppSession, AppToken, cookie, set_cookie};
@@ -435,62 +436,6 @@ impl<'a> Scene<'a> {
         let exp = bearer.token().exp();
         let text = set_cookie::app_authorization(jwt, exp, &app.spec.cookie, path);
         HeaderValue::try_from(text).ok()
-    }
-
-    /// Something that the control side answers.
-    async fn errand(
-        &self,
-        site: errand::Site,
-        (mut head, body): (Parts, ClientBody),
-        target: &Target,
-        source: &Source,
-        report: &Report<'a>,
-    ) -> Response<ProxyBody> {
-        self.lane.meters().control.add();
-        head.uri = Uri::from(target.path_and_query().clone());
-        let limits = &self.lane.common.limits;
-        let (app, most) = match site {
-            errand::Site::App => (self.app_of_host(target), limits.portal_body),
-            errand::Site::Team if target.path() == "/cdn-cgi/access/callback" => {
-                (None, limits.callback_body)
-            }
-            errand::Site::Team | errand::Site::FormToKeep | errand::Site::KeptForm => {
-                (None, limits.portal_body)
-            }
-            errand::Site::Admin => (None, limits.admin_body),
-        };
-        let visitor = self.visitor(target, source, app);
-        let request = Request::from_parts(head, body);
-        let control = &self.lane.common.control;
-        let run = errand::run(control, site, request, visitor, most, limits.control_time);
-        match Box::pin(run).await {
-            Ok(response) => {
-                report.passed_on(self.lane, self.ray, target, response.status());
-                response.map(ProxyBody::from)
-            }
-            Err(not_run) => {
-                let seen = Seen { target: Some(target), source: Some(source), app: None };
-                self.refuse(&Refusal::NotRun(not_run), seen, report)
-            }
-        }
-    }
-
-    fn visitor(&self, target: &Target, source: &Source, app: Option<&Arc<App>>) -> errand::Visitor {
-        errand::Visitor {
-            ip: source.ip,
-            country: source.country,
-            ray: self.ray.clone(),
-            host: target.authority().clone(),
-            path: target.path().to_owned(),
-            app: app.map(|app| app.id()),
-            certificate: self.certificate(target).and_then(|it| it.judged().holder().cloned()),
-        }
-    }
-
-    /// The application at the root of a host, if there is one.
-    fn app_of_host(&self, target: &Target) -> Option<&'a Arc<App>> {
-        let root = narthex_model::CanonicalPath::of("/").ok()?;
-        self.world.snapshot.app(target.host(), &root)
     }
 
     fn told<'s>(&'s self, seen: Seen<'s>, certificate: Option<Rc<Judged>>) -> Told<'s> {

@@ -26,7 +26,7 @@ pub mod token;
 
 pub use hand_over::{HandOverError, Inheritance, Program, Retiring, inherited};
 pub use restarts::Panicked;
-pub use start::{Running, StartError, start, start_over, start_with};
+pub use start::{ReloadError, Running, StartError, start, start_over, start_with};
 
 /// The style sheet of the demo's pages.
 const DEMO_CSS: &str = include_str!("../templates/demo.css");

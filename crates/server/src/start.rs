@@ -1,4 +1,10 @@
-//! The whole gateway, from settings to open listeners, and down again.
+//! The whole gateway, from settings to open listeners; what it does from then on until it is down again is `running`.
+
+mod error;
+mod running;
+
+pub use error::StartError;
+pub use running::ReloadError;
 
 use crate::config::{MailRoute, Settings, StoreRoute};
 use crate::errands::Desks;
@@ -10,11 +16,11 @@ use crate::logging::DroppedLines;
 use crate::pen::{Ledger, Pen};
 use crate::records::Keeper;
 use crate::responders::Responders;
-use crate::restarts::{Panicked, Restarts, Work};
+use crate::restarts::{Restarts, Work};
 use crate::revocation_lists::Fetcher;
 use crate::systemd::Instead;
 use crate::{data_dir, errands, keys, metrics, organization, records, responders};
-use narthex_api::{Api, ApiError, ApiParts, Desk, Standing};
+use narthex_api::{Api, ApiParts, Desk, Standing};
 use narthex_idp::{
     Fence, Mailer, OutboundHttp, OutboundSettings, Outbox, Providers, SmtpMailer, Unposted,
 };
@@ -34,81 +40,6 @@ use std::sync::Arc;
 use std::time::Duration;
 use tokio::sync::mpsc;
 use tokio::task::JoinHandle;
-
-/// How long the last records may take to their place: longer than the store waits for somebody who holds the database, so
-/// that they are spilled then.
-const LAST_RECORDS: Duration = Duration::from_secs(20);
-
-/// Why the gateway did not start.
-#[derive(Debug, thiserror::Error)]
-pub enum StartError {
-    /// The data directory does not let us in.
-    #[error(transparent)]
-    DataDir(#[from] data_dir::DataDirError),
-    /// The store does not open.
-    #[error(transparent)]
-    Open(#[from] narthex_store::OpenError),
-    /// The store does not answer.
-    #[error(transparent)]
-    Store(#[from] narthex_store::StoreError),
-    /// What an earlier process left of access records cannot be read.
-    #[error("records.spill: {0}; the gateway's user must be able to read and write it")]
-    Spill(io::Error),
-    /// The signing keys are damaged.
-    #[error(transparent)]
-    Keys(#[from] keys::KeysError),
-    /// The key ring cannot be made.
-    #[error("signing keys: {0}")]
-    KeyRing(#[from] narthex_token::KeyError),
-    /// What the store holds does not fit the configuration file.
-    #[error("what the store holds does not fit the configuration file: {0}")]
-    Configuration(narthex_snapshot::Fault),
-    /// Mail cannot be set up.
-    #[error(transparent)]
-    Mail(#[from] narthex_idp::MailError),
-    /// The client for identity providers cannot be set up.
-    #[error(transparent)]
-    Outbound(#[from] narthex_idp::OutboundError),
-    /// The local CA cannot be made or read.
-    #[error(transparent)]
-    LocalCa(#[from] narthex_proxy::LocalCaError),
-    /// A listener cannot be opened.
-    #[error("{error}; {}", remedy(error, key))]
-    Listen {
-        /// The key of `[listen]` that names the address.
-        key: &'static str,
-        /// Names the address.
-        error: io::Error,
-    },
-    /// The service manager gave something else than listening TCP sockets.
-    #[error(
-        "the sockets that the service manager opened cannot be used: {0}; look at the ListenStream= lines of its socket unit"
-    )]
-    Given(io::Error),
-    /// The service manager opened a socket that the configuration file has no use for.
-    #[error(
-        "the service manager opened a socket at {address}, which [listen] does not name; name it there, or say FileDescriptorName=https (or http, metrics) in the socket unit"
-    )]
-    NotListedSocket {
-        /// Where it listens.
-        address: SocketAddr,
-    },
-    /// The process that is to be taken over from does not let us.
-    #[error("the running process does not hand over: {0}")]
-    NotHandedOver(io::Error),
-    /// The data path did not begin to work.
-    #[error("the data path did not start: {0}")]
-    Proxy(io::Error),
-}
-
-fn remedy(error: &io::Error, key: &str) -> String {
-    if error.kind() == io::ErrorKind::PermissionDenied {
-        return format!(
-            "ports below 1024 are for root: give this program CAP_NET_BIND_SERVICE, or change [listen] {key}"
-        );
-    }
-    format!("end what has it, or change [listen] {key}")
-}
 
 /// A gateway that serves.
 pub struct Running {
@@ -564,101 +495,4 @@ impl Post {
             }
         })
     }
-}
-
-impl Running {
-    /// Addresses of the HTTPS listeners, with the ports that were given.
-    #[must_use]
-    pub fn https(&self) -> Vec<SocketAddr> {
-        self.proxy.https_addrs()
-    }
-
-    /// Addresses of the redirecting listeners.
-    #[must_use]
-    pub fn http(&self) -> Vec<SocketAddr> {
-        self.proxy.http_addrs()
-    }
-
-    /// Puts another reading of the configuration file in force: premises, certificates and the country database, without
-    /// a dropped request. What needs a restart is said in the log. On an error nothing has changed.
-    ///
-    /// # Errors
-    /// When the stored configuration does not fit the new file, or a file it names cannot be read.
-    pub async fn reload(&mut self, settings: Settings) -> Result<(), ReloadError> {
-        let restarts = self.restarts.clone();
-        restarts.guard(Work::Reload, self.take_up(settings)).await?
-    }
-
-    async fn take_up(&mut self, settings: Settings) -> Result<(), ReloadError> {
-        if settings.team != self.settings.team {
-            return Err(ReloadError::TeamDomain {
-                running: self.settings.team.issuer().to_owned(),
-                found: settings.team.issuer().to_owned(),
-            });
-        }
-        let premises = Arc::new(settings.premises(self.account.clone()));
-        let countries = settings.countries.clone();
-        self.desk.replace_premises(premises, countries, self.clock.now()).await?;
-        let waiting = settings.need_restart(&self.settings);
-        self.proxy.reload_certificates(certificate_source(settings.certificates, &self.local_ca));
-        if !waiting.is_empty() {
-            let keys = waiting.join(", ");
-            tracing::warn!(keys, "changes of {keys} take effect at the next restart");
-        }
-        Ok(())
-    }
-
-    /// The cores of the data path, to be asked whether they live.
-    #[must_use]
-    pub fn cores(&self) -> narthex_proxy::Folder {
-        self.proxy.folder()
-    }
-
-    /// Stops: no new connections, requests under way finish within `[limits] drain`, records are written.
-    pub async fn drain(self) {
-        self.health.leave();
-        let grace = self.settings.limits.control.drain;
-        self.end(grace).await;
-    }
-
-    pub(crate) async fn end(self, grace: Duration) {
-        self.household.abort();
-        self.fetcher.abort();
-        self.responders.abort();
-        self.settler.abort();
-        let counts = self.proxy.drain(grace).await;
-        if let Err(error) = self.ledger.fold(counts).await {
-            tracing::warn!(%error, "the last traffic counts were not kept");
-        }
-        if self.revocations.count() > 0
-            && let Err(error) = self.revocations.settle().await
-        {
-            let revocations = self.revocations.count();
-            tracing::error!(%error, revocations, "revocations were never written and end with this process: repeat them after the start");
-        }
-        // The data path has dropped its senders; the portal's end when its last errand has.
-        let _ = tokio::time::timeout(LAST_RECORDS, self.record_keeper).await;
-        tracing::info!(at = %self.clock.now(), "stopped");
-    }
-}
-
-/// Why a reload changed nothing.
-#[derive(Debug, thiserror::Error)]
-pub enum ReloadError {
-    /// Tokens name their issuer.
-    #[error(
-        "the issuer of tokens is {running} and [team] domain now makes it {found}; it cannot change while the gateway runs: restart it"
-    )]
-    TeamDomain {
-        /// The one in force.
-        running: String,
-        /// The one in the file.
-        found: String,
-    },
-    /// The stored configuration does not fit the new file.
-    #[error("what the store holds does not fit the new file: {0}")]
-    Desk(#[from] ApiError),
-    /// The gateway failed over it.
-    #[error(transparent)]
-    Panicked(#[from] Panicked),
 }
